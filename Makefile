@@ -1,0 +1,56 @@
+# `make demo` shows the main job on an embedded S3 server; `make test` passes the tests. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+COLLECTION := $(VENV)/collections/ansible_collections/selfhosted/media
+
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo demo-stop test lint unit integration molecule format clean
+
+help:
+	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
+	@echo 'make test   everything CI runs: lint, unit, integration, molecule'
+	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation'
+
+setup: $(VENV)/.ready
+
+# The repository is the collection: tools find it by a link from a collections path.
+$(VENV)/.ready: requirements-dev.txt tests/standin/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -r tests/standin/requirements.txt
+	mkdir -p $(dir $(COLLECTION))
+	ln -sfn $(CURDIR) $(COLLECTION)
+	touch $@
+
+demo: setup
+	$(BIN)/python demo/demo.py
+
+demo-stop: setup
+	$(BIN)/python demo/demo.py --stop
+
+test: lint unit integration molecule
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	tests/lint.sh
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+unit: setup
+	$(BIN)/pytest tests/unit tests/standin
+
+integration: setup
+	$(BIN)/pytest tests/integration
+
+molecule: setup
+	cd extensions && $(CURDIR)/$(BIN)/molecule test --all
+
+clean:
+	rm -rf build $(VENV)

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A boto3 client for any S3 service: the differences between boto3's releases and between services end here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional
+
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import Provider, provider_for
+
+try:
+    import boto3
+    import botocore.config
+    import botocore.exceptions
+
+    BOTO3_IMPORT_ERROR: Optional[ImportError] = None
+except ImportError as _exc:
+    BOTO3_IMPORT_ERROR = _exc
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+#: What a deployment must have; Ubuntu 22.04 ships 1.20.34, Debian 12 1.26.27, EPEL 9 1.28.62.
+BOTO3_MINIMUM = (1, 20)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the S3 service is and how to talk to it. The fields are the modules' options of the same names."""
+
+    provider: str = "auto"
+    endpoint_url: Optional[str] = None
+    region: Optional[str] = None
+    access_key: Optional[str] = None
+    secret_key: Optional[str] = None
+    session_token: Optional[str] = None
+    profile: Optional[str] = None
+    validate_certs: bool = True
+    aws_ca_bundle: Optional[str] = None
+    addressing_style: str = "auto"
+
+    def __repr__(self) -> str:  # never the keys: this may end in a traceback
+        return f"Connection(provider={self.provider!r}, endpoint_url={self.endpoint_url!r}, region={self.region!r})"
+
+    @property
+    def endpoint(self) -> Optional[str]:
+        """The endpoint in effect; boto3 below 1.28 does not read the environment variables itself."""
+        return self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+    @property
+    def known(self) -> Provider:
+        """The entry of the provider table in effect."""
+        return provider_for(self.provider, self.endpoint)
+
+
+def connect(connection: Connection, max_connections: int = 10, **settings: Any) -> S3Client:
+    """Make a client. The settings go to botocore's Config, for instance connect_timeout.
+
+    Raises MediaError for options that contradict each other or cannot be used.
+    """
+    endpoint = connection.endpoint
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise MediaError(f"endpoint_url {endpoint!r} has no scheme; write https://{endpoint}")
+    if connection.profile and connection.access_key:
+        raise MediaError("profile and access_key exclude each other; set one of them")
+    if bool(connection.access_key) != bool(connection.secret_key):
+        raise MediaError("access_key and secret_key go together; set both or neither")
+    try:
+        session = boto3.session.Session(
+            aws_access_key_id=connection.access_key,
+            aws_secret_access_key=connection.secret_key,
+            aws_session_token=connection.session_token,
+            profile_name=connection.profile,
+            region_name=connection.region or None,
+        )
+        region = session.region_name or connection.known.signing_region
+        return session.client(
+            "s3",
+            region_name=region,
+            endpoint_url=endpoint,
+            verify=(connection.aws_ca_bundle or None) if connection.validate_certs else False,
+            config=_config(connection, max_connections, settings),
+        )
+    except (ValueError, botocore.exceptions.BotoCoreError) as exc:
+        raise MediaError(f"the S3 connection cannot be set up: {exc}") from exc
+
+
+def _config(connection: Connection, max_connections: int, settings: dict[str, Any]) -> botocore.config.Config:
+    options: dict[str, Any] = {
+        "signature_version": "s3v4",
+        "max_pool_connections": max_connections,
+        "retries": {"max_attempts": 6, "mode": "standard"},
+        "s3": {"addressing_style": connection.addressing_style},
+        "user_agent_extra": "selfhosted.media",
+        **settings,
+    }
+    if not connection.known.default_checksums:
+        # Off AWS many services refuse the CRC32 trailers that boto3 sends since 1.36; older boto3 does not know the options.
+        try:
+            return botocore.config.Config(
+                request_checksum_calculation="when_required", response_checksum_validation="when_required", **options
+            )
+        except TypeError:
+            pass
+    return botocore.config.Config(**options)

@@ -1,0 +1,177 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One place that turns what botocore raises into sentences, and tells "not there" and "not allowed" apart.
+
+A 403 is never "not there": S3 services answer it for somebody else's bucket, for a missing permission and for a wrong key alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+
+#: Codes of "this is not set", by the sub-resource that was asked for (botocore's models, s3-behaviour measured on AWS, Ceph, MinIO).
+NOT_THERE = frozenset(
+    {
+        "404",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "NotFound",
+        "NoSuchBucketPolicy",
+        "NoSuchCORSConfiguration",
+        "NoSuchPublicAccessBlockConfiguration",
+        "NoSuchTagSet",
+        "NoSuchUpload",
+        "OwnershipControlsNotFoundError",
+    }
+)
+NOT_ALLOWED = frozenset({"403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"})
+WRONG_CREDENTIALS = frozenset(
+    {
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "TokenRefreshRequired",
+        "NotSignedUp",
+    }
+)
+NOT_SUPPORTED = frozenset(
+    {
+        "NotImplemented",
+        "501",
+        "MethodNotAllowed",
+        "405",
+        "AccessControlListNotSupported",
+        "XNotImplemented",
+        "UnsupportedOperation",
+    }
+)
+#: Worth another try after a pause; botocore's own retries cover most of them within one call.
+THROTTLED = frozenset(
+    {
+        "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "TooManyRequests",
+        "429",
+        "503",
+        "ServiceUnavailable",
+        "RequestLimitExceeded",
+    }
+)
+
+_REMEDIES = {
+    "InvalidAccessKeyId": "the service does not know this access key; check access_key and that it belongs to this service",
+    "SignatureDoesNotMatch": "the secret key does not fit the access key, or the region is not the one the service signs for",
+    "ExpiredToken": "the temporary credentials have expired; get new ones",
+    "RequestTimeTooSkewed": "the clock of this machine differs from the service's by too much; set the clock (chrony, systemd-timesyncd)",
+    "AuthorizationHeaderMalformed": "the region is not the one the service signs for",
+    "PermanentRedirect": "the bucket is in another region; set region to the bucket's",
+    "IllegalLocationConstraintException": "the region does not fit the endpoint",
+    "InvalidLocationConstraint": "the service does not know this region",
+}
+
+
+class S3Error(MediaError):
+    """A request to the S3 service failed."""
+
+    def __init__(self, message: str, code: str = "", status: int = 0) -> None:
+        super().__init__(message)
+        #: the service's error code, such as C(AccessDenied); empty when no answer came
+        self.code = code
+        #: the HTTP status; 0 when no answer came
+        self.status = status
+
+
+class NotThere(S3Error):
+    """The bucket, the object or the setting does not exist."""
+
+
+class NotAllowed(S3Error):
+    """The service refuses, with this key, what was asked for."""
+
+
+class WrongCredentials(S3Error):
+    """The service does not accept the credentials at all."""
+
+
+class NotSupported(S3Error):
+    """The service does not know this part of the S3 API."""
+
+
+class Throttled(S3Error):
+    """The service asks to slow down."""
+
+
+class Unreachable(S3Error):
+    """No S3 service answered at the endpoint."""
+
+
+def error_code(exc: BaseException) -> str:
+    """The service's error code in a botocore ClientError, else an empty string."""
+    response: dict[str, Any] = getattr(exc, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def error_status(exc: BaseException) -> int:
+    """The HTTP status of a botocore ClientError, else 0."""
+    response: dict[str, Any] = getattr(exc, "response", None) or {}
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def explain(exc: BaseException, doing: str) -> S3Error:
+    """Turn an exception of botocore or boto3 into an S3Error whose message begins with what was being done.
+
+    O(doing) is a phrase such as C(reading the CORS rules of bucket covers).
+    """
+    if isinstance(exc, S3Error):
+        return exc
+    code, status = error_code(exc), error_status(exc)
+    if not code:
+        return _without_answer(exc, doing)
+    said = str(exc.response["Error"].get("Message") or "").strip()  # type: ignore[attr-defined]
+    message = f"{doing} failed: {code}" + (f" ({said})" if said and said != code else "")
+    remedy = _REMEDIES.get(code)
+    if remedy:
+        message += f"; {remedy}"
+    return _class_of(code, status)(message, code, status)
+
+
+def _class_of(code: str, status: int) -> type[S3Error]:
+    for codes, cls in (
+        (WRONG_CREDENTIALS, WrongCredentials),
+        (NOT_THERE, NotThere),
+        (NOT_SUPPORTED, NotSupported),
+        (NOT_ALLOWED, NotAllowed),
+        (THROTTLED, Throttled),
+    ):
+        if code in codes:
+            return cls
+    by_status = {403: NotAllowed, 404: NotThere, 405: NotSupported, 501: NotSupported, 429: Throttled, 503: Throttled}
+    return by_status.get(status, S3Error)
+
+
+def _without_answer(exc: BaseException, doing: str) -> S3Error:
+    name = type(exc).__name__
+    if name in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"):
+        return WrongCredentials(f"{doing} failed: no credentials; set access_key and secret_key, or profile ({exc})")
+    if name in ("ResponseParserError",):
+        return Unreachable(f"{doing} failed: what answers at the endpoint is not an S3 service; check endpoint_url")
+    if name in (
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ReadTimeoutError",
+        "ConnectionClosedError",
+        "SSLError",
+        "ProxyConnectionError",
+        "HTTPClientError",
+        "IncompleteReadError",
+        "ResponseStreamingError",
+    ):
+        return Unreachable(
+            f"{doing} failed: no answer from the endpoint ({exc}); check endpoint_url, the network and the proxy settings"
+        )
+    return S3Error(f"{doing} failed: {name}: {exc}")
