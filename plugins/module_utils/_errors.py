@@ -5,6 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 
 class MediaError(Exception):
-    """Something that an administrator must know: the message says what is wrong, where, and what to do."""
+    """Something that an administrator must know: the message says what is wrong, where, and what to do.
+
+    A result tells how far the work came before it had to end.
+    """
+
+    def __init__(self, message: str, result: Optional[dict[str, Any]] = None) -> None:
+        super().__init__(message)
+        self.result = result or {}

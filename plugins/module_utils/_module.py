@@ -46,5 +46,5 @@ def run(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
     try:
         result = work()
     except MediaError as exc:
-        module.fail_json(msg=str(exc), **getattr(exc, "result", {}))
+        module.fail_json(msg=str(exc), **exc.result)
     module.exit_json(**result)

@@ -1,3 +1,7 @@
 # Copyright (c) 2026 selfhosted.media contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The sync engine: walk a tree in key order, list the bucket in key order, merge, decide, transfer, account.
+
+Each stage is a small module of its own; engine.py puts them together. Nothing here imports Ansible.
+"""

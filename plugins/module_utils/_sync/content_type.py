@@ -1,0 +1,57 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Content-Type of a file by its name, as Django's S3 storage guesses it, but the same on every machine."""
+
+from __future__ import annotations
+
+import mimetypes
+import posixpath
+from typing import NamedTuple, Optional
+
+# Python's own table, without /etc/mime.types: containers have none, and there fonts and webp become octet-stream.
+# What Python 3.9's table lacks is added; the types are IANA's.
+_TYPES = mimetypes.MimeTypes(filenames=())
+for _type, _extension in (
+    ("image/avif", ".avif"),
+    ("image/heic", ".heic"),
+    ("image/jxl", ".jxl"),
+    ("image/webp", ".webp"),
+    ("image/x-icon", ".ico"),
+    ("font/woff", ".woff"),
+    ("font/woff2", ".woff2"),
+    ("font/ttf", ".ttf"),
+    ("font/otf", ".otf"),
+    ("application/vnd.ms-fontobject", ".eot"),
+    ("text/javascript", ".js"),
+    ("text/javascript", ".mjs"),
+    ("text/markdown", ".md"),
+    ("application/json", ".json"),
+    ("application/json", ".map"),
+    ("application/manifest+json", ".webmanifest"),
+    ("application/epub+zip", ".epub"),
+    ("audio/ogg", ".ogg"),
+    ("audio/flac", ".flac"),
+    ("video/webm", ".webm"),
+):
+    _TYPES.add_type(_type, _extension)
+
+UNKNOWN = "application/octet-stream"
+
+
+class Guess(NamedTuple):
+    """A Content-Type and, for compressed files, the Content-Encoding."""
+
+    content_type: str
+    content_encoding: Optional[str]
+
+
+def guess(name: str, overrides: dict[str, str]) -> Guess:
+    """Guess by the name's extension. Overrides map an extension, dot included, to a type, and win."""
+    extension = posixpath.splitext(name)[1].lower()
+    if extension in overrides:
+        return Guess(overrides[extension], None)
+    kind, encoding = _TYPES.guess_type("name" + extension if extension else name, strict=True)
+    if encoding:  # a .tar.gz: the inner type and the compression, from the whole name
+        kind, encoding = _TYPES.guess_type(posixpath.basename(name).lower(), strict=True)
+    return Guess(kind or UNKNOWN, encoding)

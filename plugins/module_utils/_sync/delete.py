@@ -1,0 +1,74 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove what only the destination has, when asked in so many words and only after a run without failures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import run_all
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+
+@dataclass
+class Extras:
+    """The keys that only the destination has, no more of them than may be deleted."""
+
+    limit: int
+    _keys: list[bytes] = field(default_factory=list)
+
+    def add(self, key: bytes) -> None:
+        """Keep a key; beyond the limit only the fact that there are more is kept."""
+        if len(self._keys) <= self.limit:
+            self._keys.append(key)
+
+    def checked(self, account: Account, seen_in_source: int) -> list[bytes]:
+        """The keys to delete. Raises MediaError when the run does not allow it."""
+        if account["failed"]:
+            raise MediaError("nothing was deleted, because the run had failures")
+        if not seen_in_source:
+            raise MediaError(
+                "nothing was deleted, because the source is empty; an empty source never means 'delete all'"
+            )
+        if len(self._keys) > self.limit:
+            raise MediaError(
+                f"nothing was deleted, because more than max_delete ({self.limit}) names are only at the destination; "
+                "look at them, then raise max_delete if they may go"
+            )
+        return self._keys
+
+
+def delete_objects(client: S3Client, bucket: str, keys: list[bytes], account: Account, threads: int) -> None:
+    """Delete objects, a request each: services disagree about the checksum that DeleteObjects must carry."""
+
+    def delete(key: bytes) -> None:
+        try:
+            with explained(f"deleting {shown(key)} in bucket {bucket}"):
+                client.delete_object(Bucket=bucket, Key=key.decode("utf-8"))
+        except MediaError as exc:
+            account.remark("failed", shown(key), str(exc))
+        else:
+            account.count("deleted", requests=1)
+
+    run_all(keys, delete, threads)
+
+
+def delete_files(tree: Tree, keys: list[bytes], account: Account) -> None:
+    """Delete files of the tree. Folders stay."""
+    for key in keys:
+        try:
+            os.unlink(tree.path_of(key))
+        except OSError as exc:
+            account.remark("failed", shown(key), exc.strerror or str(exc))
+        else:
+            account.count("deleted")

@@ -1,0 +1,294 @@
+#!/usr/bin/python
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: media_sync
+short_description: Copies a folder tree to a bucket prefix, or back
+version_added: 0.1.0
+author: selfhosted.media contributors (@selfhosted-media)
+description:
+  - Walks the folder and lists the bucket side by side, both in key order, and transfers what is missing or different, many files at a time.
+  - No request is made per file that is already there. Memory does not grow with the number of files.
+  - Files that vanish while the module works are counted, files that change while they are read are taken again. What fails is counted
+    with its reason, everything else is finished, and the module fails at the end.
+  - The media are never deleted or overwritten on the side they come from.
+extends_documentation_fragment:
+  - selfhosted.media.attributes
+  - selfhosted.media.attributes.s3
+  - selfhosted.media.s3
+  - selfhosted.media.tree
+attributes:
+  check_mode:
+    support: full
+    details: The result then holds the counts and bytes of what would be done. A bucket that does not exist yet counts as empty.
+  diff_mode:
+    support: partial
+    details: The diff holds counts, not names.
+  idempotent:
+    support: full
+options:
+  direction:
+    description: Whether objects are made from files or files from objects.
+    type: str
+    default: upload
+    choices: [upload, download]
+  overwrite:
+    description:
+      - V(changed) writes what is missing and what differs. Uploading with O(compare=size), a file differs when its size does or when it is
+        newer than the object by the service's clock; downloading, times tell nothing and only the size counts.
+      - V(never) writes only what is missing, with a conditional request, and counts what differs in RV(conflicts).
+    type: str
+    default: changed
+    choices: [changed, never]
+  changed_since:
+    description:
+      - A moment in seconds since 1970, such as RV(started) of an earlier run.
+      - Uploading, only files whose content or status changed at or after that moment by the target's clock are taken, and the bucket is not
+        listed at all. Downloading, only objects written since.
+    type: float
+  acl:
+    description: Canned ACL of new objects, such as V(public-read); RV(selfhosted.media.s3_bucket#module:object_acl) tells which. If empty, none is sent.
+    type: str
+    default: ''
+  cache_control:
+    description: Cache-Control of new objects. The default is what BookWyrm sets.
+    type: str
+    default: max-age=86400
+  content_types:
+    description: Content types by file name extension, dot included. They win over the guess by name.
+    type: dict
+    default: {}
+  bandwidth_limit:
+    description: Most bytes per second in sum. V(0) is no limit.
+    type: int
+    default: 0
+  delete:
+    description:
+      - Whether what only the destination has is deleted there, under O(prefix) and within O(include) and O(exclude).
+      - Done only after a run without failures, never when the source is empty, and not together with O(changed_since) or O(shard).
+    type: bool
+    default: false
+  max_delete:
+    description: If more names than this would be deleted, none is and the module fails.
+    type: int
+    default: 1000
+seealso:
+  - module: selfhosted.media.media_verify
+"""
+
+EXAMPLES = r"""
+- name: Copy BookWyrm's media to the bucket
+  selfhosted.media.media_sync:
+    endpoint_url: https://s3.fr-par.scw.cloud
+    region: fr-par
+    path: /opt/bookwyrm/images
+    bucket: books
+    prefix: images/
+    include: ['*/*']
+    acl: public-read
+  register: copy
+
+- name: Copy what was made meanwhile, without listing the bucket
+  selfhosted.media.media_sync:
+    endpoint_url: https://s3.fr-par.scw.cloud
+    region: fr-par
+    path: /opt/bookwyrm/images
+    bucket: books
+    prefix: images/
+    include: ['*/*']
+    acl: public-read
+    changed_since: "{{ copy.started }}"
+
+- name: Bring everything back to the disk
+  selfhosted.media.media_sync:
+    endpoint_url: https://s3.fr-par.scw.cloud
+    region: fr-par
+    path: /opt/bookwyrm/images
+    bucket: books
+    prefix: images/
+    direction: download
+"""
+
+RETURN = r"""
+uploaded:
+  description: Number of files written to the bucket.
+  type: int
+  returned: always
+  sample: 500
+downloaded:
+  description: Number of objects written to the folder.
+  type: int
+  returned: always
+  sample: 0
+skipped:
+  description: Number of names that were there already, the same.
+  type: int
+  returned: always
+  sample: 1000
+conflicts:
+  description: Number of names that are there with other content and were not overwritten.
+  type: int
+  returned: always
+  sample: 0
+vanished:
+  description: Number of names that were removed while the module worked.
+  type: int
+  returned: always
+  sample: 0
+failed:
+  description: Number of names that could not be transferred.
+  type: int
+  returned: always
+  sample: 0
+ignored:
+  description: Number of names that are neither files nor folders, or links that lead nowhere.
+  type: int
+  returned: always
+  sample: 0
+deleted:
+  description: Number of names deleted at the destination.
+  type: int
+  returned: always
+  sample: 0
+extra:
+  description: Number of names that only the destination has.
+  type: int
+  returned: always
+  sample: 0
+reasons:
+  description: The first 20 of RV(conflicts), RV(vanished), RV(failed) and RV(ignored) by name. What is not UTF-8 in a name is escaped with a backslash.
+  type: dict
+  returned: always
+  sample: {failed: [{name: covers/a.jpg, reason: Permission denied}]}
+bytes:
+  description: Number of bytes transferred.
+  type: int
+  returned: always
+  sample: 14680064
+requests:
+  description: Number of requests sent, those that were repeated counted once.
+  type: int
+  returned: always
+  sample: 501
+started:
+  description: When the module began, in seconds since 1970 by the target's clock; for O(changed_since) of a later run.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 2.5
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Job, Run
+from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
+    TREE_ARGUMENTS,
+    concurrency_of,
+    first_reason,
+    tree_of,
+)
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **S3_ARGUMENTS,
+    **TREE_ARGUMENTS,
+    "direction": {"type": "str", "default": "upload", "choices": ["upload", "download"]},
+    "overwrite": {"type": "str", "default": "changed", "choices": ["changed", "never"]},
+    "changed_since": {"type": "float"},
+    "acl": {"type": "str", "default": ""},
+    "cache_control": {"type": "str", "default": "max-age=86400"},
+    "content_types": {"type": "dict", "default": {}},
+    "bandwidth_limit": {"type": "int", "default": 0},
+    "delete": {"type": "bool", "default": False},
+    "max_delete": {"type": "int", "default": 1000},
+}
+COUNTED = ("uploaded", "downloaded", "skipped", "conflicts", "vanished", "failed", "ignored", "deleted", "extra")
+NAMED = ("conflicts", "vanished", "failed", "ignored")
+
+
+def job_of(params: dict[str, Any], connection: Connection, check_mode: bool) -> Job:
+    """The job that the options describe."""
+    if params["delete"] and (params["shard"] or params["changed_since"] is not None):
+        raise MediaError("delete needs the whole tree: it cannot be used with shard or changed_since")
+    if params["bandwidth_limit"] < 0 or params["max_delete"] < 0:
+        raise MediaError("bandwidth_limit and max_delete cannot be below 0")
+    concurrency = concurrency_of(params)
+    return Job(
+        connect(connection, max_connections=concurrency),
+        tree_of(params),
+        params["bucket"],
+        upload=params["direction"] == "upload",
+        overwrite=params["overwrite"] == "changed",
+        checksum=params["compare"] == "checksum",
+        changed_since=params["changed_since"],
+        acl=params["acl"],
+        cache_control=params["cache_control"],
+        content_types={extension.lower(): kind for extension, kind in params["content_types"].items()},
+        concurrency=concurrency,
+        bandwidth_limit=params["bandwidth_limit"],
+        max_parts=connection.known.max_parts,
+        delete=params["delete"],
+        max_delete=params["max_delete"],
+        bucket_may_be_missing=check_mode,
+    )
+
+
+def result_of(sync: Run) -> dict[str, Any]:
+    """The module's result: counts, and a few names."""
+    account = sync.account
+    counts = {kind: account[kind] for kind in COUNTED}
+    changed = counts["uploaded"] + counts["downloaded"] + counts["deleted"]
+    return {
+        **counts,
+        "changed": bool(changed),
+        "reasons": {kind: account.remarks(kind) for kind in NAMED if counts[kind]},
+        "bytes": account.bytes,
+        "requests": account.requests,
+        "started": sync.started,
+        "duration": round(time.time() - sync.started, 3),
+        "diff": {
+            "before": {"same": counts["skipped"], "extra": counts["extra"]},
+            "after": {
+                "same": counts["skipped"] + counts["uploaded"] + counts["downloaded"],
+                "extra": counts["extra"] - counts["deleted"],
+            },
+        },
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    connection = connection_of(module)
+
+    def work() -> dict[str, Any]:
+        sync = Run(job_of(module.params, connection, module.check_mode))
+        if module.check_mode:
+            sync.preview()
+        else:
+            sync.carry_out()
+        result = result_of(sync)
+        if result["failed"]:
+            raise MediaError(
+                f"{result['failed']} names could not be transferred, everything else was; "
+                f"the first: {first_reason(sync.account, 'failed')}",
+                result,
+            )
+        return result
+
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
