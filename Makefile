@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The stand-in instance has the application's own pinned libraries, so it has an environment of its own.
+STANDIN_VENV := $(VENV)/standin
 COLLECTION := $(VENV)/collections/ansible_collections/selfhosted/media
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
+export STANDIN_VENV := $(CURDIR)/$(STANDIN_VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup demo demo-stop test lint unit integration molecule format clean
@@ -20,7 +23,9 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: requirements-dev.txt tests/standin/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -r tests/standin/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PYTHON) -m venv $(STANDIN_VENV)
+	$(STANDIN_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/standin/requirements.txt
 	mkdir -p $(dir $(COLLECTION))
 	ln -sfn $(CURDIR) $(COLLECTION)
 	touch $@

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -32,6 +33,8 @@ TREE_ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "concurrency": {"type": "int"},
 }
+#: The reasons take no more than this many bytes of a module's result, which stays below 10 kB.
+_REASONS_BYTES = 7_000
 
 
 def tree_of(params: dict[str, Any]) -> Tree:
@@ -41,13 +44,20 @@ def tree_of(params: dict[str, Any]) -> Tree:
     shard = ONLY_SHARD
     if params["shard"]:
         shard = Shard(**params["shard"])
+        if shard.count < 1:
+            raise MediaError(f"shard: count {shard.count} is below 1; it is the number of hosts that share the tree")
         if not 0 <= shard.index < shard.count:
             raise MediaError(
                 f"shard: index {shard.index} is not in 0 to {shard.count - 1}; it counts from 0 to count - 1"
             )
+    prefix = clean_prefix(params["prefix"])
+    try:
+        encoded = prefix.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise MediaError("prefix is not UTF-8, which object keys must be") from exc
     return Tree(
         os.fsencode(params["path"]),
-        clean_prefix(params["prefix"]).encode("utf-8"),
+        encoded,
         Chooser(params["include"], params["exclude"]),
         shard,
     )
@@ -65,3 +75,14 @@ def first_reason(account: Account, kind: str) -> str:
     """The first name of a kind with its reason, for a sentence."""
     remarks = account.remarks(kind)
     return f"{remarks[0]['name']}: {remarks[0]['reason']}" if remarks else ""
+
+
+def reasons_of(account: Account, kinds: tuple[str, ...]) -> dict[str, list[dict[str, str]]]:
+    """The first names of each kind that was met, with their reasons; fewer where names and reasons are long."""
+    reasons = {kind: account.remarks(kind) for kind in kinds if account[kind]}
+    while len(json.dumps(reasons)) > _REASONS_BYTES:
+        longest = max(reasons.values(), key=len)
+        if len(longest) == 1:
+            break
+        longest.pop()
+    return reasons

@@ -16,6 +16,8 @@ description:
   - Files that vanish while the module works are counted, files that change while they are read are taken again. What fails is counted
     with its reason, everything else is finished, and the module fails at the end.
   - The media are never deleted or overwritten on the side they come from.
+  - A download writes each file under a temporary name, C(.selfhosted-media-) and 16 hexadecimal digits, until it is whole. Files of such
+    names never take part; those left behind by a download that was killed are removed by the next one into the same folder.
 extends_documentation_fragment:
   - selfhosted.media.attributes
   - selfhosted.media.attributes.s3
@@ -39,7 +41,7 @@ options:
   overwrite:
     description:
       - V(changed) writes what is missing and what differs. Uploading with O(compare=size), a file differs when its size does or when it is
-        newer than the object by the service's clock; downloading, times tell nothing and only the size counts.
+        newer than the object by the service's clock; downloading, only the size counts, unless O(changed_since) is given.
       - V(never) writes only what is missing, with a conditional request, and counts what differs in RV(conflicts).
     type: str
     default: changed
@@ -48,7 +50,7 @@ options:
     description:
       - A moment in seconds since 1970, such as RV(started) of an earlier run.
       - Uploading, only files whose content or status changed at or after that moment by the target's clock are taken, and the bucket is not
-        listed at all. Downloading, only objects written since.
+        listed at all. Downloading, only objects written since are looked at, and one of the file's size is taken unless the file has its time.
     type: float
   acl:
     description: Canned ACL of new objects, such as V(public-read); RV(selfhosted.media.s3_bucket#module:object_acl) tells which. If empty, none is sent.
@@ -70,6 +72,7 @@ options:
     description:
       - Whether what only the destination has is deleted there, under O(prefix) and within O(include) and O(exclude).
       - Done only after a run without failures, never when the source is empty, and not together with O(changed_since) or O(shard).
+      - Refused also when an uploaded folder has names that are no readable files, such as links that lead nowhere; exclude them.
     type: bool
     default: false
   max_delete:
@@ -139,8 +142,8 @@ vanished:
   type: int
   returned: always
   sample: 0
-failed:
-  description: Number of names that could not be transferred.
+failures:
+  description: Number of names that could not be transferred. If there are any, the module fails.
   type: int
   returned: always
   sample: 0
@@ -160,7 +163,7 @@ extra:
   returned: always
   sample: 0
 reasons:
-  description: The first 20 of RV(conflicts), RV(vanished), RV(failed) and RV(ignored) by name. What is not UTF-8 in a name is escaped with a backslash.
+  description: The first 20 of RV(conflicts), RV(vanished), RV(failures) (as C(failed)) and RV(ignored) by name. What is not UTF-8 in a name is escaped with a backslash.
   type: dict
   returned: always
   sample: {failed: [{name: covers/a.jpg, reason: Permission denied}]}
@@ -198,6 +201,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._tree_options imp
     TREE_ARGUMENTS,
     concurrency_of,
     first_reason,
+    reasons_of,
     tree_of,
 )
 
@@ -214,7 +218,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 1000},
 }
-COUNTED = ("uploaded", "downloaded", "skipped", "conflicts", "vanished", "failed", "ignored", "deleted", "extra")
+COUNTED = ("uploaded", "downloaded", "skipped", "conflicts", "vanished", "ignored", "deleted", "extra")
 NAMED = ("conflicts", "vanished", "failed", "ignored")
 
 
@@ -222,6 +226,9 @@ def job_of(params: dict[str, Any], connection: Connection, check_mode: bool) -> 
     """The job that the options describe."""
     if params["delete"] and (params["shard"] or params["changed_since"] is not None):
         raise MediaError("delete needs the whole tree: it cannot be used with shard or changed_since")
+    since = params["changed_since"]
+    if since is not None and not 0 <= since < float("inf"):
+        raise MediaError(f"changed_since {since} is no moment; give seconds since 1970")
     if params["bandwidth_limit"] < 0 or params["max_delete"] < 0:
         raise MediaError("bandwidth_limit and max_delete cannot be below 0")
     concurrency = concurrency_of(params)
@@ -235,7 +242,9 @@ def job_of(params: dict[str, Any], connection: Connection, check_mode: bool) -> 
         changed_since=params["changed_since"],
         acl=params["acl"],
         cache_control=params["cache_control"],
-        content_types={extension.lower(): kind for extension, kind in params["content_types"].items()},
+        content_types={
+            f".{extension.lstrip('.').lower()}": str(kind) for extension, kind in params["content_types"].items()
+        },
         concurrency=concurrency,
         bandwidth_limit=params["bandwidth_limit"],
         max_parts=connection.known.max_parts,
@@ -252,8 +261,9 @@ def result_of(sync: Run) -> dict[str, Any]:
     changed = counts["uploaded"] + counts["downloaded"] + counts["deleted"]
     return {
         **counts,
+        "failures": account["failed"],  # "failed" is Ansible's own word for the task's fate
         "changed": bool(changed),
-        "reasons": {kind: account.remarks(kind) for kind in NAMED if counts[kind]},
+        "reasons": reasons_of(account, NAMED),
         "bytes": account.bytes,
         "requests": account.requests,
         "started": sync.started,
@@ -268,23 +278,31 @@ def result_of(sync: Run) -> dict[str, Any]:
     }
 
 
+def failure_of(sync: Run) -> str:
+    """The sentence about names that failed."""
+    count = sync.account["failed"]
+    told = "1 name could not be transferred" if count == 1 else f"{count} names could not be transferred"
+    if sync.job.delete and not sync.account["deleted"]:
+        told += ", so nothing was deleted"
+    return f"{told}; everything else was done. The first: {first_reason(sync.account, 'failed')}"
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
     def work() -> dict[str, Any]:
         sync = Run(job_of(module.params, connection, module.check_mode))
-        if module.check_mode:
-            sync.preview()
-        else:
-            sync.carry_out()
+        try:
+            if module.check_mode:
+                sync.preview()
+            else:
+                sync.carry_out()
+        except MediaError as exc:
+            raise MediaError(str(exc), result_of(sync)) from exc
         result = result_of(sync)
-        if result["failed"]:
-            raise MediaError(
-                f"{result['failed']} names could not be transferred, everything else was; "
-                f"the first: {first_reason(sync.account, 'failed')}",
-                result,
-            )
+        if result["failures"]:
+            raise MediaError(failure_of(sync), result)
         return result
 
     run(module, work)

@@ -33,6 +33,31 @@ options:
       - For an instance that has been writing to the bucket for a while, whose users delete media that still lie on the disk.
     type: bool
     default: false
+  different_allowed:
+    description:
+      - Whether files whose object has another size or content are only counted.
+      - For such an instance too, where the application writes some names anew.
+    type: bool
+    default: false
+  older_than:
+    description:
+      - A moment in seconds since 1970, such as RV(selfhosted.media.media_sync#module:started). Files whose content or status changed at or after
+        it are counted in RV(newer) and not compared.
+      - For the copy of a running application, which goes on writing.
+    type: float
+  sample:
+    description: How many verified files to draw at random for RV(sample), and to fetch by O(public_url) if it is given.
+    type: int
+    default: 0
+  seed:
+    description: What the random choice starts from. If omitted, another one every time; RV(seed) tells which.
+    type: int
+  public_url:
+    description:
+      - What comes before the key in the public URL of an object, such as V(https://media.example.org).
+      - The drawn files are fetched there without credentials and compared byte for byte; the module fails unless all are the same.
+    type: str
+    default: ''
 seealso:
   - module: selfhosted.media.media_sync
 """
@@ -80,12 +105,33 @@ unverifiable:
   type: int
   returned: always
   sample: 0
+newer:
+  description: Number of files left out by O(older_than).
+  type: int
+  returned: always
+  sample: 0
+sample:
+  description: Verified files drawn at random, to be fetched by their public URL.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{key: images/covers/a.jpg, size: 14680, sha256: 9f86d081884c7d65...}]
+seed:
+  description: What the random choice started from.
+  type: int
+  returned: always
+  sample: 4711
+not_public:
+  description: Number of drawn files that could not be fetched by their public URL as they are.
+  type: int
+  returned: always
+  sample: 0
 vanished:
   description: Number of files removed while the module worked.
   type: int
   returned: always
   sample: 0
-failed:
+failures:
   description: Number of files that could not be read.
   type: int
   returned: always
@@ -117,18 +163,24 @@ duration:
   sample: 0.5
 """
 
+import contextlib
+import random
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._public import fetch_all, url_of
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import connect
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import sha256_of_stream
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.verify import Verification
 from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
     TREE_ARGUMENTS,
     concurrency_of,
     first_reason,
+    reasons_of,
     tree_of,
 )
 
@@ -136,19 +188,47 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
     **TREE_ARGUMENTS,
     "missing_allowed": {"type": "bool", "default": False},
+    "different_allowed": {"type": "bool", "default": False},
+    "older_than": {"type": "float"},
+    "sample": {"type": "int", "default": 0},
+    "seed": {"type": "int"},
+    "public_url": {"type": "str", "default": ""},
 }
-COUNTED = ("verified", "missing", "different", "extra", "unverifiable", "vanished", "failed", "ignored")
+COUNTED = ("verified", "missing", "different", "extra", "unverifiable", "not_public", "newer", "vanished", "ignored")
 
 
-def verdict(verification: Verification, ok: bool) -> dict[str, Any]:
+def sample_of(verification: Verification) -> list[dict[str, Any]]:
+    """The drawn files with what an object must be to be the same; those that vanished meanwhile are left out."""
+    found = []
+    for local in verification.drawn:
+        with contextlib.suppress(OSError):
+            with verification.tree.open(local.key) as stream:
+                digest = sha256_of_stream(stream)
+            found.append({"key": local.key.decode("utf-8"), "size": local.size, "sha256": digest})
+    return found
+
+
+def questions(drawn: list[dict[str, Any]], params: dict[str, Any]) -> list[Question]:
+    """What to ask browsers' side of the bucket for."""
+    certificates = {"validate_certs": params["validate_certs"], "ca_path": params["aws_ca_bundle"]}
+    return [
+        Question(url_of(params["public_url"], one["key"]), size=one["size"], sha256=one["sha256"], **certificates)
+        for one in drawn
+    ]
+
+
+def verdict(verification: Verification, ok: bool, drawn: list[dict[str, Any]]) -> dict[str, Any]:
     """The module's result."""
     account = verification.account
     counts = {kind: account[kind] for kind in COUNTED}
     return {
         **counts,
+        "failures": account["failed"],  # "failed" is Ansible's own word for the task's fate
         "ok": ok,
         "changed": False,
-        "reasons": {kind: account.remarks(kind) for kind in COUNTED if kind != "verified" and counts[kind]},
+        "reasons": reasons_of(account, (*COUNTED[1:], "failed")),
+        "sample": drawn,
+        "seed": verification.seed,
         "bytes": account.bytes,
         "requests": account.requests,
         "duration": round(time.time() - verification.started, 3),
@@ -169,14 +249,24 @@ def main() -> None:
             params["compare"] == "checksum",
             threads,
             params["missing_allowed"],
+            params["different_allowed"],
+            params["older_than"],
+            params["sample"],
+            random.randrange(2**31) if params["seed"] is None else params["seed"],  # noqa: S311 (no secret)
         )
         ok = verification.carry_out()
-        result = verdict(verification, ok)
+        drawn = sample_of(verification)
+        if params["public_url"]:
+            fetch_all(questions(drawn, params), verification.account)
+            ok = ok and not verification.account["not_public"]
+        result = verdict(verification, ok, drawn)
         if not ok:
-            kind = next(kind for kind in ("missing", "different", "failed", "unverifiable") if result[kind])
+            kinds = ("different", "unverifiable", "failed", "missing", "not_public")
+            kind = next(kind for kind in kinds if verification.account[kind])
             raise MediaError(
                 f"the bucket does not hold everything: {result['missing']} missing, {result['different']} different, "
-                f"{result['unverifiable']} unverifiable, {result['failed']} unreadable; "
+                f"{result['unverifiable']} unverifiable, {result['failures']} unreadable, "
+                f"{result['not_public']} of the sample not readable by everybody; "
                 f"for instance {first_reason(verification.account, kind)}",
                 result,
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.checksums import use_content_md5
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import Provider, provider_for
 
 try:
@@ -78,7 +79,7 @@ def connect(connection: Connection, max_connections: int = 10, **settings: Any) 
             region_name=connection.region or None,
         )
         region = session.region_name or connection.known.signing_region
-        return session.client(
+        client = session.client(
             "s3",
             region_name=region,
             endpoint_url=endpoint,
@@ -87,6 +88,9 @@ def connect(connection: Connection, max_connections: int = 10, **settings: Any) 
         )
     except (ValueError, botocore.exceptions.BotoCoreError) as exc:
         raise MediaError(f"the S3 connection cannot be set up: {exc}") from exc
+    if not connection.known.default_checksums:
+        use_content_md5(client)
+    return client
 
 
 def _config(connection: Connection, max_connections: int, settings: dict[str, Any]) -> botocore.config.Config:

@@ -8,6 +8,8 @@ A 403 is never "not there": S3 services answer it for somebody else's bucket, fo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
@@ -64,6 +66,7 @@ THROTTLED = frozenset(
 )
 
 _REMEDIES = {
+    "NoSuchBucket": "there is no such bucket; create it first, for instance with selfhosted.media.s3_bucket",
     "InvalidAccessKeyId": "the service does not know this access key; check access_key and that it belongs to this service",
     "SignatureDoesNotMatch": "the secret key does not fit the access key, or the region is not the one the service signs for",
     "ExpiredToken": "the temporary credentials have expired; get new ones",
@@ -80,7 +83,7 @@ class S3Error(MediaError):
 
     def __init__(self, message: str, code: str = "", status: int = 0) -> None:
         super().__init__(message)
-        #: the service's error code, such as C(AccessDenied); empty when no answer came
+        #: the service's error code, such as `AccessDenied`; empty when no answer came
         self.code = code
         #: the HTTP status; 0 when no answer came
         self.status = status
@@ -107,7 +110,7 @@ class Throttled(S3Error):
 
 
 class Unreachable(S3Error):
-    """No S3 service answered at the endpoint."""
+    """No S3 service answered at the endpoint; with a status, something else did."""
 
 
 def error_code(exc: BaseException) -> str:
@@ -125,11 +128,15 @@ def error_status(exc: BaseException) -> int:
 def explain(exc: BaseException, doing: str) -> S3Error:
     """Turn an exception of botocore or boto3 into an S3Error whose message begins with what was being done.
 
-    O(doing) is a phrase such as C(reading the CORS rules of bucket covers).
+    doing is a phrase such as `reading the CORS rules of bucket covers`.
     """
     if isinstance(exc, S3Error):
         return exc
     code, status = error_code(exc), error_status(exc)
+    if not code and status:
+        return Unreachable(
+            f"{doing} failed: status {status}, and what answers is not an S3 service; check endpoint_url", "", status
+        )
     if not code:
         return _without_answer(exc, doing)
     said = str(exc.response["Error"].get("Message") or "").strip()  # type: ignore[attr-defined]
@@ -138,6 +145,17 @@ def explain(exc: BaseException, doing: str) -> S3Error:
     if remedy:
         message += f"; {remedy}"
     return _class_of(code, status)(message, code, status)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what botocore raises inside the block into an S3Error that begins with what was being done."""
+    try:
+        yield
+    except MediaError:
+        raise
+    except Exception as exc:
+        raise explain(exc, doing) from exc
 
 
 def _class_of(code: str, status: int) -> type[S3Error]:
@@ -156,6 +174,8 @@ def _class_of(code: str, status: int) -> type[S3Error]:
 
 def _without_answer(exc: BaseException, doing: str) -> S3Error:
     name = type(exc).__name__
+    if isinstance(exc, OSError):
+        return Unreachable(f"{doing} failed: the connection broke ({exc}); check the network")
     if name in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"):
         return WrongCredentials(f"{doing} failed: no credentials; set access_key and secret_key, or profile ({exc})")
     if name in ("ResponseParserError",):

@@ -18,19 +18,19 @@ class Provider:
     """One S3 service. Sources of the facts stand beside each entry of the table."""
 
     name: str
-    #: C(policy), C(acl) (objects carry public-read), C(bucket_acl) or C(none): how media become public
+    #: `policy`, `acl` (objects carry public-read), `bucket_acl` or `none`: how media become public
     public_method: str
     #: region to sign with where neither the options nor the environment name one
     signing_region: str = "us-east-1"
-    #: endpoint with C({region}) to fill in; None where the user has to give it
+    #: endpoint with `{region}` to fill in; None where the user has to give it
     endpoint: Optional[str] = None
-    #: host of public URLs, without scheme, with C({bucket}), C({region}) and C({endpoint_host}) to fill in
+    #: host of public URLs, without scheme, with `{bucket}`, `{region}` and `{endpoint_host}` to fill in
     public_domain: Optional[str] = None
     #: ends of the endpoint's host name that tell the provider
     host_suffixes: tuple[str, ...] = ()
     #: whether the service accepts the checksums that boto3 >= 1.36 sends by default
     default_checksums: bool = False
-    #: whether LocationConstraint is sent when a bucket is created: C(region) or C(omit)
+    #: whether LocationConstraint is sent when a bucket is created: `region` or `omit`
     location_constraint: str = "omit"
     #: regions for which LocationConstraint must be absent all the same
     location_omitted_in: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ PROVIDERS: dict[str, Provider] = {
         name="aws",
         public_method="policy",
         endpoint="https://s3.{region}.amazonaws.com",
-        public_domain="{bucket}.s3.{region}.amazonaws.com",
+        public_domain="{bucket}.{endpoint_host}",
         host_suffixes=("amazonaws.com", "amazonaws.com.cn"),
         default_checksums=True,
         location_constraint="region",
@@ -72,14 +72,19 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 
+def is_of(provider: Provider, host: str) -> bool:
+    """Whether a host name is one of the provider's own."""
+    return any(host == suffix or host.endswith("." + suffix) for suffix in provider.host_suffixes)
+
+
 def provider_for(name: str, endpoint_url: Optional[str]) -> Provider:
-    """The table's entry for a provider's name; C(auto) is told from the endpoint's host name."""
+    """The table's entry for a provider's name; `auto` is told from the endpoint's host name."""
     if name != "auto":
         return PROVIDERS[name]
     if not endpoint_url:
         return PROVIDERS["aws"]
     host = (urlsplit(endpoint_url).hostname or "").lower()
     for provider in PROVIDERS.values():
-        if any(host == suffix or host.endswith("." + suffix) for suffix in provider.host_suffixes):
+        if is_of(provider, host):
             return provider
     return PROVIDERS["generic"]

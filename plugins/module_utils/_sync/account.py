@@ -9,8 +9,10 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 
-#: How many names are kept of each kind; a result stays small whatever happens.
+#: How many names are kept of each kind, and how much of each; a result stays small whatever happens.
 KEPT = 20
+_LONGEST_NAME = 120
+_LONGEST_REASON = 240
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Account:
             self._counts[kind] += 1
             kept = self._remarks.setdefault(kind, [])
             if len(kept) < KEPT:
-                kept.append(Remark(name, reason[:300]))
+                kept.append(Remark(_shortened(name, _LONGEST_NAME), _shortened(reason, _LONGEST_REASON)))
 
     def add_requests(self, requests: int) -> None:
         """Count requests that belong to no single file."""
@@ -59,3 +61,11 @@ class Account:
         """The first names of a kind, with their reasons, as plain data."""
         with self._lock:
             return [{"name": remark.name, "reason": remark.reason} for remark in self._remarks.get(kind, [])]
+
+
+def _shortened(text: str, longest: int) -> str:
+    """The text, or its two ends: names tell most there, and reasons end with what to do."""
+    if len(text) <= longest:
+        return text
+    half = (longest - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"

@@ -10,7 +10,7 @@ import posixpath
 from typing import NamedTuple, Optional
 
 # Python's own table, without /etc/mime.types: containers have none, and there fonts and webp become octet-stream.
-# What Python 3.9's table lacks is added; the types are IANA's.
+# What the tables of Python 3.9 to 3.12 lack or name otherwise than 3.13's is added, so that every target agrees.
 _TYPES = mimetypes.MimeTypes(filenames=())
 for _type, _extension in (
     ("image/avif", ".avif"),
@@ -33,6 +33,27 @@ for _type, _extension in (
     ("audio/ogg", ".ogg"),
     ("audio/flac", ".flac"),
     ("video/webm", ".webm"),
+    ("audio/3gpp", ".3gp"),
+    ("audio/3gpp", ".3gpp"),
+    ("audio/3gpp2", ".3g2"),
+    ("audio/3gpp2", ".3gpp2"),
+    ("audio/aac", ".aac"),
+    ("audio/aac", ".adts"),
+    ("audio/aac", ".ass"),
+    ("audio/aac", ".loas"),
+    ("audio/opus", ".opus"),
+    ("image/bmp", ".bmp"),
+    ("image/heif", ".heif"),
+    ("text/markdown", ".markdown"),
+    ("text/plain", ".srt"),
+    ("text/n3", ".n3"),
+    ("text/rtf", ".rtf"),
+    ("text/vtt", ".vtt"),
+    ("text/x-rst", ".rst"),
+    ("application/n-quads", ".nq"),
+    ("application/n-triples", ".nt"),
+    ("application/trig", ".trig"),
+    ("application/x-hdf5", ".h5"),
 ):
     _TYPES.add_type(_type, _extension)
 
@@ -51,7 +72,9 @@ def guess(name: str, overrides: dict[str, str]) -> Guess:
     extension = posixpath.splitext(name)[1].lower()
     if extension in overrides:
         return Guess(overrides[extension], None)
-    kind, encoding = _TYPES.guess_type("name" + extension if extension else name, strict=True)
+    if not extension:
+        return Guess(UNKNOWN, None)
+    kind, encoding = _TYPES.guess_type("name" + extension, strict=True)
     if encoding:  # a .tar.gz: the inner type and the compression, from the whole name
         kind, encoding = _TYPES.guess_type(posixpath.basename(name).lower(), strict=True)
     return Guess(kind or UNKNOWN, encoding)

@@ -11,7 +11,7 @@ from typing import Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile, latest_ns
 
 
 class Action(Enum):
@@ -41,6 +41,8 @@ class Strategy:
     upload: bool = True
     overwrite: bool = True
     checksum: bool = False
+    #: downloading only what was written since a moment: then times do tell, since the objects are known to be new
+    only_new: bool = False
 
     def decide(self, pair: Pair, server_ahead_ns: int) -> Action:
         """Decide by what walking and listing alone tell."""
@@ -65,5 +67,8 @@ class Strategy:
         if self.checksum:
             return None
         # A file written after its object was is a new one, whatever its size. Downloading, times tell nothing: every
-        # file that was once uploaded is older than its object.
-        return not (self.upload and local.mtime_ns + server_ahead_ns > remote.modified_ns)
+        # file that was once uploaded is older than its object. A downloaded one has the object's own time, of which
+        # some file systems keep the seconds only.
+        if self.upload:
+            return local.mtime_ns + server_ahead_ns <= remote.modified_ns
+        return not self.only_new or latest_ns(local.mtime_ns) >= remote.modified_ns

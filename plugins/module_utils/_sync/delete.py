@@ -32,10 +32,15 @@ class Extras:
         if len(self._keys) <= self.limit:
             self._keys.append(key)
 
-    def checked(self, account: Account, seen_in_source: int) -> list[bytes]:
+    def checked(self, account: Account, seen_in_source: int, ignored_in_source: int) -> list[bytes]:
         """The keys to delete. Raises MediaError when the run does not allow it."""
         if account["failed"]:
             raise MediaError("nothing was deleted, because the run had failures")
+        if ignored_in_source:
+            raise MediaError(
+                f"nothing was deleted, because {ignored_in_source} names in the folder are no files that can be read, and "
+                "what has their names in the bucket may be all that is left of them; remove or exclude them"
+            )
         if not seen_in_source:
             raise MediaError(
                 "nothing was deleted, because the source is empty; an empty source never means 'delete all'"
@@ -64,10 +69,18 @@ def delete_objects(client: S3Client, bucket: str, keys: list[bytes], account: Ac
 
 
 def delete_files(tree: Tree, keys: list[bytes], account: Account) -> None:
-    """Delete files of the tree. Folders stay."""
+    """Delete files of the tree. Folders stay, and so does what has its own name elsewhere in the tree."""
+    real_root = os.path.realpath(tree.root)
     for key in keys:
+        path = os.path.join(real_root, key[len(tree.prefix) :])
+        folder = os.path.dirname(path)
+        if os.path.realpath(folder) != folder:
+            account.remark("ignored", shown(key[len(tree.prefix) :]), "not deleted, because a link leads to its folder")
+            continue
         try:
-            os.unlink(tree.path_of(key))
+            os.unlink(path)
+        except FileNotFoundError:
+            account.remark("vanished", shown(key[len(tree.prefix) :]), "removed by somebody else meanwhile")
         except OSError as exc:
             account.remark("failed", shown(key), exc.strerror or str(exc))
         else:

@@ -6,24 +6,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import secrets
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import Unreachable, explained
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import CHUNK, is_md5, new_md5
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import CHUNK, md5_told_by, new_md5
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown, why_not_a_path
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import create
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import is_below
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-_TEMPORARY = b".selfhosted-media-"
 _TRIES = 4
+_FILE_FOR_FOLDER = "a file stands where a folder is needed; one of the two has to be renamed"
+_FOLDER_FOR_FILE = "a folder of this name is on the disk; one of the two has to be renamed"
 
 
 @dataclass
@@ -40,60 +43,82 @@ class Downloader:
         self._real_root = os.path.realpath(self.root)
         self._model = os.stat(self.root)
 
+    def why_not(self, key: bytes) -> Optional[str]:
+        """The reason why an object cannot become a file below the folder, as it is now, or None."""
+        relative = key[len(self.prefix) :]
+        reason = why_not_a_path(relative)
+        if reason:
+            return reason
+        folder, name = self._place(relative)
+        if not is_below(folder, self._real_root):
+            return "a link on its way leads out of the folder; nothing was written there"
+        if os.path.isdir(os.path.join(folder, name)):
+            return _FOLDER_FOR_FILE
+        while not os.path.lexists(folder):
+            folder = os.path.dirname(folder)
+        return None if os.path.isdir(folder) else _FILE_FOR_FOLDER
+
     def download(self, remote: RemoteObject) -> int:
         """Write an object as a file: under a temporary name beside it, checked, then renamed. Returns its size.
 
         Raises MediaError for a key that cannot be a path below the folder, OSError, or S3Error.
         """
-        relative = remote.key[len(self.prefix) :]
-        reason = why_not_a_path(relative)
+        reason = self.why_not(remote.key)
         if reason:
             raise MediaError(reason)
-        path = os.path.join(self._real_root, relative)
-        self._make_folder(os.path.dirname(path))
-        if os.path.isdir(path):
-            raise MediaError("a folder of this name is on the disk; one of the two has to be renamed")
+        folder, name = self._place(remote.key[len(self.prefix) :])
         for tries_left in reversed(range(_TRIES)):
             try:
-                return self._write(remote, path)
+                self._make_folder(folder)
+                return self._write(remote, folder, name)
             except Unreachable:  # the answer broke off; botocore itself tries again only until the body begins
                 if not tries_left:
                     raise
+            except NotADirectoryError:  # another object's file came first
+                raise MediaError(_FILE_FOR_FOLDER) from None
+            except IsADirectoryError:
+                raise MediaError(_FOLDER_FOR_FILE) from None
         raise AssertionError("not reached")
 
-    def _write(self, remote: RemoteObject, path: bytes) -> int:
-        temporary = os.path.join(os.path.dirname(path), _TEMPORARY + secrets.token_hex(8).encode())
+    def _place(self, relative: bytes) -> tuple[bytes, bytes]:
+        """The folder that a name leads to, links resolved, and the file's name in it."""
+        folder, name = os.path.split(os.path.join(self._real_root, relative))
+        return os.path.realpath(folder), name
+
+    def _write(self, remote: RemoteObject, folder: bytes, name: bytes) -> int:
+        temporary, descriptor = create(folder)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
                 size = self._fetch(remote, stream)
                 self._dress(stream, remote)
-            os.rename(temporary, path)
+                os.rename(temporary, os.path.join(folder, name))  # still locked: nobody takes it for a dead one
         except BaseException:
-            _remove(temporary)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
             raise
         return size
 
     def _fetch(self, remote: RemoteObject, stream: BinaryIO) -> int:
         digest, size = new_md5(), 0
-        answer = self._ask(lambda: self.client.get_object(Bucket=self.bucket, Key=remote.key.decode("utf-8")), remote)
-        body = answer["Body"]
-        while True:
-            chunk = self._ask(lambda: body.read(CHUNK), remote)
-            if not chunk:
-                break
-            self.pace.take(len(chunk))
-            digest.update(chunk)
-            size += len(chunk)
-            stream.write(chunk)
-        etag = answer["ETag"].strip('"')
-        if size != answer["ContentLength"] or (is_md5(etag) and digest.hexdigest() != etag):
-            raise Unreachable("what arrived is not what the service says the object holds; run again")
+        doing = f"reading {shown(remote.key)} from bucket {self.bucket}"
+        with explained(doing):
+            answer: Any = self.client.get_object(Bucket=self.bucket, Key=remote.key.decode("utf-8"))
+        with contextlib.closing(answer["Body"]) as body:
+            while True:
+                try:
+                    chunk = body.read(CHUNK)
+                except Exception as exc:  # boto3 below 1.24 lets urllib3's own errors through
+                    raise Unreachable(f"{doing} failed: the answer broke off ({exc}); run again") from exc
+                if not chunk:
+                    break
+                self.pace.take(len(chunk))
+                digest.update(chunk)
+                size += len(chunk)
+                stream.write(chunk)
+        told = md5_told_by(answer.get("ETag", "").strip('"'), answer)
+        if size != answer["ContentLength"] or (told and digest.hexdigest() != told):
+            raise Unreachable(f"{doing} failed: what arrived is not what the service says it holds; run again")
         return size
-
-    def _ask(self, request: Callable[[], Any], remote: RemoteObject) -> Any:
-        with explained(f"reading {shown(remote.key)} from bucket {self.bucket}"):
-            return request()
 
     def _dress(self, stream: BinaryIO, remote: RemoteObject) -> None:
         """Give the new file the folder's owner and mode and the object's time, and put it on the disk for good."""
@@ -104,32 +129,24 @@ class Downloader:
         os.fsync(descriptor)
 
     def _make_folder(self, folder: bytes) -> None:
-        """Make a folder and those above it, checking that no link among them leads out of the tree."""
-        if folder == self._real_root:
+        """Make a folder and those above it, up to the tree's own, which must be there."""
+        if os.path.isdir(folder):
             return
+        if folder == self._real_root:
+            raise FileNotFoundError(errno.ENOENT, "the folder was removed meanwhile", folder)
         self._make_folder(os.path.dirname(folder))
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:
-            real = os.path.realpath(folder)
-            if not os.path.isdir(real):
-                raise MediaError("a file stands where a folder is needed; one of the two has to be renamed") from None
-            if real != self._real_root and not real.startswith(self._real_root + b"/"):
-                raise MediaError("a link on its way leads out of the folder; nothing was written there") from None
-        else:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                _like(descriptor, self._model, stat.S_IMODE(self._model.st_mode))
-            finally:
-                os.close(descriptor)
+            return  # another thread was faster
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            _like(descriptor, self._model, stat.S_IMODE(self._model.st_mode))
+        finally:
+            os.close(descriptor)
 
 
 def _like(descriptor: int, model: os.stat_result, mode: int) -> None:
     if os.geteuid() == 0:
         os.fchown(descriptor, model.st_uid, model.st_gid)
     os.fchmod(descriptor, mode)
-
-
-def _remove(path: bytes) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
@@ -21,20 +22,23 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.account imp
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.decide import Action, Strategy
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.delete import Extras, delete_files, delete_objects
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.download import Downloader
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import md5_of, recorded_md5
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing, RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import run_all
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import is_temporary, remove_dead
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.upload import Uploader
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile, Tree, walk
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile, Tree, latest_ns, walk
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 #: Threads when the user names no number: enough to hide the latency of a service, few enough for a small server.
 AUTOMATIC_CONCURRENCY = 16
+#: Linux stamps files with the time of its last tick, which is up to 10 ms behind the clock that told when a run began.
+_TICK_NS = 20_000_000
 
 
 @dataclass
@@ -82,7 +86,7 @@ class Run:
     def __post_init__(self) -> None:
         job = self.job
         self._listing = Listing(job.client, job.bucket, job.prefix, job.bucket_may_be_missing)
-        self._strategy = Strategy(job.upload, job.overwrite, job.checksum)
+        self._strategy = Strategy(job.upload, job.overwrite, job.checksum, job.changed_since is not None)
         self._extras = Extras(job.max_delete if job.delete else 0)
 
     def plan(self, span: Range = ALL_KEYS) -> Iterator[Step]:
@@ -103,34 +107,38 @@ class Run:
             self._uploader = Uploader(
                 job.client,
                 job.bucket,
+                job.tree,
                 job.acl,
                 job.cache_control,
                 job.content_types,
                 pace,
                 job.max_parts,
                 only_absent=not job.overwrite,
+                record_md5=job.checksum,
             )
         else:
-            self._downloader = Downloader(job.client, job.bucket, job.tree.root, job.tree.prefix, pace)
+            self._downloader = self._make_downloader(pace)
+            self.job = job = replace(job, tree=replace(job.tree, on_temporary=remove_dead))
         try:
             run_all(self.plan(), self._do, job.concurrency)
         finally:
             self.account.add_requests(self._listing.requests)
-        if job.delete:
+        if job.delete and not self.account["failed"]:
             self._delete_extras()
+
+    def _make_downloader(self, pace: Pace) -> Downloader:
+        return Downloader(self.job.client, self.job.bucket, self.job.tree.root, self.job.tree.prefix, pace)
 
     def preview(self) -> None:
         """Count what carry_out() would do, for check mode: reads, lists and hashes, changes nothing."""
-        for step in self.plan():
-            action = step.action
-            if action is Action.COMPARE:
-                action = self._strategy.settle(self._same_content(step.pair))
-            if action is Action.TRANSFER:
-                self.account.count(self._done, self._size(step.pair))
-            else:
-                self._note(action, step.pair)
-        self.account.add_requests(self._listing.requests)
-        if self.job.delete:
+        self.job.tree.check()
+        if not self.job.upload:
+            self._downloader = self._make_downloader(Pace(0))
+        try:
+            run_all(self.plan(), self._foresee, self.job.concurrency)
+        finally:
+            self.account.add_requests(self._listing.requests)
+        if self.job.delete and not self.account["failed"]:
             for _ in self._deletable():
                 self.account.count("deleted")
 
@@ -144,20 +152,25 @@ class Run:
         since_ns = int(job.changed_since * 1e9)
         if job.upload:
             # The files' own times tell what is new: no listing, so it takes seconds even for a large tree.
-            return (Pair(file.key, file, None) for file in files if max(file.mtime_ns, file.ctime_ns) >= since_ns)
-        return merge(files, (found for found in self._objects(span) if self._is_newer(found, since_ns)))
+            return (Pair(file.key, file, None) for file in files if _is_changed(file, since_ns))
+        newer = (found for found in self._objects(span) if self._is_newer(found, since_ns))
+        return (pair for pair in merge(files, newer) if pair.remote is not None)
 
     def _objects(self, span: Range) -> Iterator[RemoteObject]:
         tree, start = self.job.tree, len(self.job.tree.prefix)
         for found in self._listing.objects(span):
-            if tree.chooser.chooses(found.key[start:]) and tree.shard.holds(found.key):
+            relative = found.key[start:]
+            if is_temporary(relative.rpartition(b"/")[2]):
+                continue  # uploaded by some other tool
+            if tree.chooser.chooses(relative) and tree.shard.holds(found.key):
                 yield found
 
     def _is_newer(self, found: RemoteObject, since_ns: int) -> bool:
         return found.modified_ns >= since_ns + self._listing.clock.ahead_ns
 
     def _report(self, relative: bytes, reason: str, incomplete: bool) -> None:
-        self.account.remark("failed" if incomplete else "ignored", shown(relative), reason)
+        # Downloading, what lies in the folder and cannot be a key stands in nobody's way.
+        self.account.remark("failed" if incomplete and self.job.upload else "ignored", shown(relative), reason)
 
     # -- one pair --------------------------------------------------------------------------------------------------
 
@@ -170,67 +183,102 @@ class Run:
         assert source is not None
         return source.size
 
-    def _note(self, action: Action, pair: Pair) -> None:
-        name = shown(pair.key[len(self.job.tree.prefix) :])
+    def _name(self, key: bytes) -> str:
+        return shown(key[len(self.job.tree.prefix) :])
+
+    def _note(self, action: Action, pair: Pair, reason: str = "there with other content; not overwritten") -> None:
         if action is Action.SKIP:
             self.account.count("skipped")
         elif action is Action.CONFLICT:
-            self.account.remark("conflicts", name, "there with other content; not overwritten")
+            self.account.remark("conflicts", self._name(pair.key), reason)
         elif action is Action.EXTRA:
             self.account.count("extra")
             self._extras.add(pair.key)
 
     def _do(self, step: Step) -> None:
-        action, pair = step
-        name = shown(pair.key[len(self.job.tree.prefix) :])
-        try:
-            if action is Action.COMPARE:
-                action = self._strategy.settle(self._same_content(pair))
-            if action is not Action.TRANSFER:
-                self._note(action, pair)
-            elif self.job.upload:
+        with self._counting_failures(step.pair.key):
+            if self._is_settled(step):
+                return
+            pair = step.pair
+            if self.job.upload:
                 assert pair.local is not None
-                self._upload(pair.local, name)
+                self._upload(pair.local)
             else:
                 assert pair.remote is not None
-                size = self._downloader.download(pair.remote)
-                self.account.count("downloaded", size, 1)
+                self.account.count("downloaded", self._downloader.download(pair.remote), 1)
+
+    def _foresee(self, step: Step) -> None:
+        with self._counting_failures(step.pair.key):
+            if self._is_settled(step):
+                return
+            reason = None if self.job.upload else self._downloader.why_not(step.pair.key)
+            if reason:
+                raise MediaError(reason)
+            self.account.count(self._done, self._size(step.pair))
+
+    def _is_settled(self, step: Step) -> bool:
+        """Whether nothing has to be transferred; what was found instead is then counted."""
+        job, (action, pair) = self.job, step
+        if action is Action.COMPARE:
+            return self._is_compared(pair)
+        if action is not Action.TRANSFER:
+            self._note(action, pair)
+            return True
+        if job.upload and not job.overwrite and job.changed_since is not None:
+            return self._is_there(pair)  # nothing was listed
+        return False
+
+    @contextmanager
+    def _counting_failures(self, key: bytes) -> Iterator[None]:
+        """Count what fails for a key, unless no other key can succeed either."""
+        upload, name = self.job.upload, self._name(key)
+        try:
+            yield
         except WrongCredentials:
-            raise  # no further request can succeed
+            raise
         except NotThere as exc:
             if exc.code == "NoSuchBucket":
-                raise  # nor can it after this
+                raise
             # Downloading: removed by the application since it was listed.
-            self.account.remark("failed" if self.job.upload else "vanished", name, str(exc))
-        except FileNotFoundError:
-            self.account.remark("vanished", name, "removed since the folder was read")
+            self.account.remark("failed" if upload else "vanished", name, str(exc))
         except OSError as exc:
-            self.account.remark("failed", name, exc.strerror or str(exc))
+            if upload and isinstance(exc, FileNotFoundError):
+                self.account.remark("vanished", name, "removed since the folder was read")
+            else:
+                self.account.remark("failed", name, exc.strerror or str(exc))
         except MediaError as exc:
             self.account.remark("failed", name, str(exc))
 
-    def _upload(self, local: LocalFile, name: str) -> None:
-        job, path = self.job, self.job.tree.path_of(local.key)
-        if not job.overwrite and job.changed_since is not None and self._is_there(local, name):
-            return
+    def _upload(self, local: LocalFile) -> None:
         try:
-            sent = self._uploader.upload(path, local.key)
+            sent = self._uploader.upload(local.key)
         except S3Error as exc:
-            if exc.status != 412:
-                raise
-            self._is_there(local, name)  # made by the application since the listing: compared, never overwritten
-            return
+            # Made by the application since the listing, or at this moment (409): compared, never overwritten.
+            refused = exc.status == 412 or exc.code == "ConditionalRequestConflict"
+            if refused and self._is_there(Pair(local.key, local, None)):
+                return
+            raise
         self.account.count("uploaded", sent.size, sent.requests)
 
-    def _is_there(self, local: LocalFile, name: str) -> bool:
+    def _is_there(self, pair: Pair) -> bool:
         """Whether an object has the key already; if so it is counted, as the same or as a conflict."""
-        found = self._head(local.key)
-        if found is None:
+        found = self._head(pair.key)
+        return found is not None and self._is_compared(pair._replace(remote=found))
+
+    def _is_compared(self, pair: Pair) -> bool:
+        """Whether file and object are found the same or may not be made so, by their content."""
+        job = self.job
+        assert pair.local is not None and pair.remote is not None
+        same: Optional[bool] = False
+        if pair.local.size == pair.remote.size:
+            same = same_content(job.client, job.bucket, job.tree, pair.remote, self.account)
+        action = Action.SKIP if same else self._strategy.settle(False)
+        if action is Action.TRANSFER:
             return False
-        if self._same_content(Pair(local.key, local, found)):
-            self.account.count("skipped")
+        if same is None:
+            self._note(action, pair, "there with the same size, but nothing that tells its content; not overwritten")
         else:
-            self._note(Action.CONFLICT, Pair(local.key, local, found))
+            self._note(action, pair)
         return True
 
     def _head(self, key: bytes) -> Optional[RemoteObject]:
@@ -240,20 +288,14 @@ class Run:
                 head: Any = self.job.client.head_object(Bucket=self.job.bucket, Key=key.decode("utf-8"))
         except NotThere:
             return None
-        return RemoteObject(key, head["ContentLength"], head["ETag"].strip('"'), 0)
-
-    def _same_content(self, pair: Pair) -> bool:
-        assert pair.local is not None and pair.remote is not None
-        if pair.local.size != pair.remote.size:
-            return False
-        recorded = recorded_md5(self.job.client, self.job.bucket, pair.remote)
-        return recorded is not None and recorded == md5_of(self.job.tree.path_of(pair.key))
+        return RemoteObject(key, head["ContentLength"], head.get("ETag", "").strip('"'), 0)
 
     # -- deletion --------------------------------------------------------------------------------------------------
 
     def _deletable(self) -> list[bytes]:
         account = self.account
-        return self._extras.checked(account, account[self._done] + account["skipped"] + account["conflicts"])
+        in_source = account[self._done] + account["skipped"] + account["conflicts"]
+        return self._extras.checked(account, in_source, account["ignored"] if self.job.upload else 0)
 
     def _delete_extras(self) -> None:
         job, keys = self.job, self._deletable()
@@ -261,3 +303,7 @@ class Run:
             delete_objects(job.client, job.bucket, keys, self.account, job.concurrency)
         else:
             delete_files(job.tree, keys, self.account)
+
+
+def _is_changed(file: LocalFile, since_ns: int) -> bool:
+    return latest_ns(max(file.mtime_ns, file.ctime_ns)) + _TICK_NS >= since_ns

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from typing import TYPE_CHECKING, BinaryIO, Optional
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -29,30 +33,51 @@ def new_md5(data: bytes = b"") -> _Hash:
     return hashlib.md5(data, usedforsecurity=False)
 
 
-def md5_of(path: bytes) -> str:
-    """The MD5 of a file in hexadecimal digits."""
-    with open(path, "rb") as stream:
-        return md5_of_stream(stream)
-
-
 def md5_of_stream(stream: BinaryIO) -> str:
-    """The MD5, in hexadecimal digits, of what is left to read."""
-    digest = new_md5()
+    """The MD5, in hexadecimal digits, of a file from here to its present end: one that grows must not hold us for ever."""
+    digest, left = new_md5(), os.fstat(stream.fileno()).st_size
+    while left > 0:
+        chunk = stream.read(min(CHUNK, left))
+        if not chunk:
+            break
+        digest.update(chunk)
+        left -= len(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of_stream(stream: BinaryIO) -> str:
+    """The SHA-256, in hexadecimal digits, of what is left to read."""
+    digest = hashlib.sha256()
     for chunk in iter(lambda: stream.read(CHUNK), b""):
         digest.update(chunk)
     return digest.hexdigest()
 
 
-def is_md5(etag: str) -> bool:
-    """Whether an ETag is the MD5 of the content: one part, and no encryption that hides it."""
-    return bool(_MD5.fullmatch(etag))
+def md5_told_by(etag: str, answer: Any) -> Optional[str]:
+    """The MD5 of the content that an ETag is, or None: of several parts, or encrypted so that it only looks like one."""
+    hidden = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
+    return etag if _MD5.fullmatch(etag) and not hidden else None
 
 
-def recorded_md5(client: S3Client, bucket: str, remote: RemoteObject) -> Optional[str]:
-    """The MD5 of an object's content: its ETag, or what was stored with it; None where neither exists."""
-    if is_md5(remote.etag):
-        return remote.etag
-    key = remote.key.decode("utf-8")
-    with explained(f"reading the metadata of {key} in bucket {bucket}"):
-        head = client.head_object(Bucket=bucket, Key=key)
-    return head.get("Metadata", {}).get(MD5_METADATA)
+def same_content(client: S3Client, bucket: str, tree: Tree, remote: RemoteObject, account: Account) -> Optional[bool]:
+    """Whether a file and its object hold the same bytes; None where the service keeps nothing that could tell.
+
+    One request at most, and none where the listed ETag is the file's MD5. Raises OSError or S3Error.
+    """
+    digest = ""
+    if _MD5.fullmatch(remote.etag):
+        digest = _md5_of_file(tree, remote.key)
+        if digest == remote.etag:
+            return True
+    account.add_requests(1)
+    with explained(f"reading the metadata of {shown(remote.key)} in bucket {bucket}"):
+        head = client.head_object(Bucket=bucket, Key=remote.key.decode("utf-8"))
+    recorded = md5_told_by(remote.etag, head) or head.get("Metadata", {}).get(MD5_METADATA)
+    if recorded is None:
+        return None
+    return recorded == (digest or _md5_of_file(tree, remote.key))
+
+
+def _md5_of_file(tree: Tree, key: bytes) -> str:
+    with tree.open(key) as stream:
+        return md5_of_stream(stream)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from fnmatch import translate
 from typing import Callable, NamedTuple, Optional
 
@@ -37,7 +38,8 @@ class Range(NamedTuple):
         return self.after is None or folder > self.after or self.after.startswith(folder)
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """One host's part of the keys when several share a tree: stable, whatever files come and go."""
 
     index: int = 0
@@ -95,6 +97,10 @@ def why_not_a_path(relative: bytes) -> Optional[str]:
     return None
 
 
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
 class Chooser:
     """Which relative names take part: those that match include, if given, and none of exclude.
 
@@ -105,13 +111,27 @@ class Chooser:
     def __init__(self, include: list[str], exclude: list[str]) -> None:
         self._include = [_matcher(pattern) for pattern in include]
         self._exclude = [_matcher(pattern) for pattern in exclude]
+        # What an included name must begin with, and the exclusions that, matching a folder, match all that is below it.
+        self._beginnings = [re.split(r"[*?[]", pattern, maxsplit=1)[0] for pattern in include]
+        self._exclude_below = [_matcher(pattern) for pattern in exclude if pattern.endswith("*")]
 
     def chooses(self, relative: bytes) -> bool:
         """Whether a name takes part."""
-        if self._include and not any(matches(relative) for matches in self._include):
+        name = _text(relative)
+        if self._include and not any(matches(name) for matches in self._include):
             return False
-        return not any(matches(relative) for matches in self._exclude)
+        return not any(matches(name) for matches in self._exclude)
+
+    def may_choose_below(self, folder: bytes) -> bool:
+        """Whether a name below a folder (slash included) can take part; if not, the folder need not even be readable."""
+        name = _text(folder)
+        if any(matches(name) for matches in self._exclude_below):
+            return False
+        return not self._include or any(
+            name.startswith(beginning) or beginning.startswith(name) for beginning in self._beginnings
+        )
 
 
-def _matcher(pattern: str) -> Callable[[bytes], object]:
-    return re.compile(translate(pattern).encode("utf-8", "surrogateescape"), re.DOTALL).match
+def _matcher(pattern: str) -> Callable[[str], object]:
+    # Matched as text, so that `?` and `[...]` stand for a character, not for one of its bytes.
+    return re.compile(translate(pattern)).match

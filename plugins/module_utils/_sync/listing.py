@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, explained
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import S3Error, Unreachable, explained
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
 
 if TYPE_CHECKING:
@@ -89,24 +89,58 @@ class Listing:
     def _pages(self, after: Optional[bytes]) -> Iterator[Any]:
         request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix, "MaxKeys": 1000}
         if after is not None:
-            request["StartAfter"] = after.decode("utf-8")
+            request["StartAfter"] = _text_before(after)
         while True:
-            sent = time.time()
-            try:
-                with explained(f"listing {self._prefix or 'all objects'} in bucket {self._bucket}"):
-                    page = self._client.list_objects_v2(**request)
-            except NotThere:
-                if self._may_be_missing:
-                    return
-                raise
-            self.requests += 1
-            self.clock.note(page["ResponseMetadata"]["HTTPHeaders"].get("date", ""), sent, time.time())
-            yield page
-            token = page.get("NextContinuationToken")
-            if not page.get("IsTruncated") or not token:
+            page = self._page(request)
+            if page is None:
                 return
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            token = page.get("NextContinuationToken")
+            if not token or token == request.get("ContinuationToken"):
+                # Ending here would take what was not listed for missing.
+                raise MediaError(
+                    f"{self._doing} failed: the service says that there are more objects, but not how to go on"
+                )
             request.pop("StartAfter", None)
             request["ContinuationToken"] = token
+
+    @property
+    def _doing(self) -> str:
+        return f"listing {self._prefix or 'all objects'} in bucket {self._bucket}"
+
+    def _page(self, request: dict[str, Any]) -> Any:
+        """One answer; None for a bucket that may be missing and is."""
+        sent = time.time()
+        try:
+            with explained(self._doing):
+                page = self._client.list_objects_v2(**request)
+        except S3Error as exc:
+            # Only S3 services name a code in what they answer; where botocore has but the HTTP status, a web server spoke.
+            if exc.code.isdigit() and 400 <= exc.status < 500 and exc.status not in (403, 429):
+                raise self._not_s3(f"HTTP status {exc.status} without an S3 error code") from exc
+            if self._may_be_missing and exc.code == "NoSuchBucket":
+                return None
+            raise
+        if "IsTruncated" not in page and "Contents" not in page and "Name" not in page:
+            raise self._not_s3("no listing in its answer")
+        self.requests += 1
+        self.clock.note(page["ResponseMetadata"]["HTTPHeaders"].get("date", ""), sent, time.time())
+        return page
+
+    def _not_s3(self, found: str) -> Unreachable:
+        return Unreachable(
+            f"{self._doing} failed: what answers at the endpoint is not an S3 service ({found}); check endpoint_url"
+        )
+
+
+def _text_before(key: bytes) -> str:
+    """The key as text, or, since a file's name need not be UTF-8, the part of it that is: the latest key before it."""
+    try:
+        return key.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        return key[: exc.start].decode("utf-8")
 
 
 def _object(content: Any) -> RemoteObject:

@@ -24,6 +24,8 @@ class Pace:
         with self._lock:
             start = max(self._free_at, time.monotonic())
             self._free_at = start + size / self._rate
-        delay = start - time.monotonic()
+            end = self._free_at
+        # Not until the start: then the last bytes would come for free, and a large part is much of a short transfer.
+        delay = end - time.monotonic()
         if delay > 0:
             time.sleep(delay)

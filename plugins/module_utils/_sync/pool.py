@@ -33,10 +33,12 @@ def run_all(items: Iterable[Item], work: Callable[[Item], None], threads: int) -
                 failures.append(exc)
                 stopped.set()
 
-    workers = [threading.Thread(target=loop, daemon=True) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
+    workers: list[threading.Thread] = []
     try:
+        for _ in range(threads):
+            worker = threading.Thread(target=loop, daemon=True)
+            worker.start()
+            workers.append(worker)
         for item in items:
             if stopped.is_set():
                 break

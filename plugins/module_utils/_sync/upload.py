@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, S3Error, explained
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.content_type import guess
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import (
     MD5_METADATA,
@@ -22,12 +22,13 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing imp
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+#: Larger files go in parts of at least this size; S3's own lower limit is 5 MiB.
 PART_SIZE = 8 * 1024 * 1024
-#: S3's own limits: objects of more than one part need parts of at least 5 MiB.
 _TRIES = 5
 
 
@@ -48,12 +49,15 @@ class Uploader:
 
     client: S3Client
     bucket: str
+    tree: Tree
     acl: str = ""
     cache_control: str = ""
     content_types: dict[str, str] = field(default_factory=dict)
     pace: Pace = field(default_factory=lambda: Pace(0))
     max_parts: int = 10_000
     only_absent: bool = False
+    #: store the MD5 with every object, not only with those in parts: where a bucket encrypts, no ETag tells it
+    record_md5: bool = False
 
     def __post_init__(self) -> None:
         if self.only_absent:
@@ -61,25 +65,31 @@ class Uploader:
             for operation in ("PutObject", "CompleteMultipartUpload"):
                 self.client.meta.events.register(f"before-call.s3.{operation}", _only_if_absent)
 
-    def upload(self, path: bytes, key: bytes) -> Sent:
-        """Write a file. Taken again when it changes while it is read.
+    def upload(self, key: bytes) -> Sent:
+        """Write the file that has a key. Taken again when it changes before the object is there.
 
-        Raises FileNotFoundError when it has vanished, OSError when it cannot be read, Changing, or S3Error.
+        Raises FileNotFoundError when it has vanished, OSError when it cannot be read, Changing, or S3Error; the status
+        of that is 412 where only_absent is set and there is an object already.
         """
         for tries_left in reversed(range(_TRIES)):
-            with open(path, "rb") as stream:
+            with self.tree.open(key) as stream:
                 before = os.fstat(stream.fileno())
                 try:
-                    if before.st_size > PART_SIZE:
-                        return self._in_parts(stream, key, before)
-                    data = stream.read(before.st_size + 1)
-                    if _unchanged(stream, before) and len(data) == before.st_size:
-                        return self._whole(data, key)
+                    sent = self._in_parts(stream, key) if before.st_size > PART_SIZE else self._whole(stream, key)
+                    self._check_unchanged(key, before)  # else its last change would never be seen: the object is newer
+                    return sent
                 except Changing:
                     pass
             if tries_left:
                 time.sleep(0.2)
         raise Changing("the file kept changing while it was read; run again when it is at rest")
+
+    def _check_unchanged(self, key: bytes, before: os.stat_result) -> None:
+        """By its path: another file may have been renamed to it. Raises FileNotFoundError or Changing."""
+        after = os.stat(self.tree.path_of(key))
+        same = os.path.samestat(before, after) and before.st_size == after.st_size
+        if not same or before.st_mtime_ns != after.st_mtime_ns:
+            raise Changing("the file changes while it is read")
 
     def _headers(self, key: bytes) -> dict[str, Any]:
         kind = guess(key.decode("utf-8"), self.content_types)
@@ -91,44 +101,74 @@ class Uploader:
         }
         return {name: value for name, value in headers.items() if value}
 
-    def _whole(self, data: bytes, key: bytes) -> Sent:
+    def _whole(self, stream: BinaryIO, key: bytes) -> Sent:
+        before = os.fstat(stream.fileno())
+        data = stream.read(PART_SIZE + 1)  # no more than that into memory, however fast the file grows
+        if len(data) != before.st_size:
+            raise Changing("the file changes while it is read")
+        self._check_unchanged(key, before)
         self.pace.take(len(data))
-        name = key.decode("utf-8")
+        digest = new_md5(data)
+        headers = self._headers(key)
+        if self.record_md5:
+            headers["Metadata"] = {MD5_METADATA: digest.hexdigest()}
         # With Content-MD5 the service itself refuses a body that was damaged on its way.
-        checksum = base64.b64encode(new_md5(data).digest()).decode()
+        checksum = base64.b64encode(digest.digest()).decode()
         with explained(f"writing {shown(key)} to bucket {self.bucket}"):
-            self.client.put_object(Bucket=self.bucket, Key=name, Body=data, ContentMD5=checksum, **self._headers(key))
+            name = key.decode("utf-8")
+            self.client.put_object(Bucket=self.bucket, Key=name, Body=data, ContentMD5=checksum, **headers)
         return Sent(len(data), 1)
 
-    def _in_parts(self, stream: BinaryIO, key: bytes, before: os.stat_result) -> Sent:
-        size = before.st_size
-        part_size = max(PART_SIZE, -(-size // self.max_parts))
+    def _in_parts(self, stream: BinaryIO, key: bytes) -> Sent:
+        before = os.fstat(stream.fileno())
+        part_size = max(PART_SIZE, -(-before.st_size // self.max_parts))
         whole = md5_of_stream(stream)
         stream.seek(0)
-        where = {"Bucket": self.bucket, "Key": key.decode("utf-8")}
-        with explained(f"writing {shown(key)} in parts to bucket {self.bucket}"):
-            upload = self.client.create_multipart_upload(**where, Metadata={MD5_METADATA: whole}, **self._headers(key))
-            where["UploadId"] = upload["UploadId"]
-            try:
-                parts = self._send_parts(stream, where, part_size)
-                if sum(part["Size"] for part in parts) != size or not _unchanged(stream, before):
-                    raise Changing("the file changes while it is read")
-                completed = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]
-                self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": completed})
-            except BaseException:
-                self._abort(where)
-                raise
-        return Sent(size, len(parts) + 2)
+        where: dict[str, Any] = {"Bucket": self.bucket, "Key": key.decode("utf-8")}
+        metadata = {MD5_METADATA: whole}
+        with self._explained(key):
+            upload = self.client.create_multipart_upload(**where, Metadata=metadata, **self._headers(key))
+        where["UploadId"] = upload["UploadId"]
+        try:
+            parts = self._send_parts(stream, key, where, part_size)
+            self._check_unchanged(key, before)
+            self._check_absent(key)
+            with self._explained(key):
+                self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+        except BaseException:
+            self._abort(where)
+            raise
+        return Sent(before.st_size, len(parts) + 2)
 
-    def _send_parts(self, stream: BinaryIO, where: dict[str, Any], part_size: int) -> list[dict[str, Any]]:
-        parts: list[dict[str, Any]] = []
-        for data in iter(lambda: stream.read(part_size), b""):
+    def _explained(self, key: bytes) -> contextlib.AbstractContextManager[None]:
+        return explained(f"writing {shown(key)} in parts to bucket {self.bucket}")
+
+    def _send_parts(self, stream: BinaryIO, key: bytes, where: dict[str, Any], part_size: int) -> list[Any]:
+        parts: list[Any] = []
+        left = os.fstat(stream.fileno()).st_size
+        while left > 0:
+            data = stream.read(min(part_size, left))
+            if not data:
+                raise Changing("the file became shorter while it was read")
+            left -= len(data)
             self.pace.take(len(data))
             number = len(parts) + 1
             checksum = base64.b64encode(new_md5(data).digest()).decode()
-            answer = self.client.upload_part(**where, PartNumber=number, Body=data, ContentMD5=checksum)
-            parts.append({"PartNumber": number, "ETag": answer["ETag"], "Size": len(data)})
+            with self._explained(key):
+                answer = self.client.upload_part(**where, PartNumber=number, Body=data, ContentMD5=checksum)
+            parts.append({"PartNumber": number, "ETag": answer["ETag"]})
         return parts
+
+    def _check_absent(self, key: bytes) -> None:
+        """Where nothing may be overwritten: Ceph 16 ignores If-None-Match when parts are put together."""
+        if not self.only_absent:
+            return
+        try:
+            with explained(f"looking for {shown(key)} in bucket {self.bucket}"):
+                self.client.head_object(Bucket=self.bucket, Key=key.decode("utf-8"))
+        except NotThere:
+            return
+        raise S3Error(f"{shown(key)} is in bucket {self.bucket} already", "PreconditionFailed", 412)
 
     def _abort(self, where: dict[str, Any]) -> None:
         # The first error matters; parts that stay behind are removed by the bucket's lifecycle or the next run.
@@ -138,8 +178,3 @@ class Uploader:
 
 def _only_if_absent(params: dict[str, Any], **_kwargs: Any) -> None:
     params["headers"]["If-None-Match"] = "*"
-
-
-def _unchanged(stream: BinaryIO, before: os.stat_result) -> bool:
-    after = os.fstat(stream.fileno())
-    return (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)

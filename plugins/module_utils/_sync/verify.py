@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import random
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import md5_of, recorded_md5
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import run_all
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree, walk
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile, Tree, walk
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -43,14 +46,24 @@ class Verification:
     checksum: bool = False
     concurrency: int = 16
     missing_allowed: bool = False
+    different_allowed: bool = False
+    older_than: Optional[float] = None
+    sample: int = 0
+    seed: int = 0
     account: Account = field(default_factory=Account)
     started: float = field(default_factory=time.time)
+    drawn: list[LocalFile] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 (a sample, no secret)
+        self._seen = 0
+        self._drawing = threading.Lock()
 
     def carry_out(self) -> bool:
         """Compare everything; True when every file is in the bucket, whole. Objects without a file never count against it."""
         self.tree.check()
         listing = Listing(self.client, self.bucket, self.tree.prefix.decode("utf-8"))
-        files = walk(self.tree, self._report)
+        files = self._older(walk(self.tree, self._report))
         start = len(self.tree.prefix)
         objects = (
             found
@@ -62,7 +75,32 @@ class Verification:
         bad = {Finding.MISSING.value, Finding.DIFFERENT.value, Finding.UNVERIFIABLE.value, "failed"}
         if self.missing_allowed:
             bad.remove(Finding.MISSING.value)
+        if self.different_allowed:
+            bad.remove(Finding.DIFFERENT.value)
         return not any(self.account[kind] for kind in bad)
+
+    def _older(self, files: Iterator[LocalFile]) -> Iterator[LocalFile]:
+        """Leave out what the application has written since a moment: a running site is copied, then caught up with."""
+        if self.older_than is None:
+            yield from files
+            return
+        moment_ns = int(self.older_than * 1e9)
+        for file in files:
+            if max(file.mtime_ns, file.ctime_ns) < moment_ns:
+                yield file
+            else:
+                self.account.count("newer")
+
+    def _draw(self, local: LocalFile) -> None:
+        """Keep a file for the sample with the chance that makes every file equally likely (algorithm R)."""
+        with self._drawing:
+            self._seen += 1
+            if len(self.drawn) < self.sample:
+                self.drawn.append(local)
+            else:
+                place = self._random.randrange(self._seen)
+                if place < self.sample:
+                    self.drawn[place] = local
 
     def _report(self, relative: bytes, reason: str, incomplete: bool) -> None:
         self.account.remark("failed" if incomplete else "ignored", shown(relative), reason)
@@ -78,8 +116,9 @@ class Verification:
         except MediaError as exc:
             self.account.remark(Finding.UNVERIFIABLE.value, name, str(exc))
         else:
-            if finding is Finding.VERIFIED:
-                self.account.count(finding.value, pair.local.size if pair.local else 0)
+            if finding is Finding.VERIFIED and pair.local is not None:
+                self.account.count(finding.value, pair.local.size)
+                self._draw(pair.local)
             else:
                 self.account.remark(finding.value, name, reason)
 
@@ -93,9 +132,7 @@ class Verification:
             return Finding.DIFFERENT, f"{local.size} bytes in the folder, {remote.size} in the bucket"
         if not self.checksum:
             return Finding.VERIFIED, ""
-        recorded = recorded_md5(self.client, self.bucket, remote)
-        if recorded is None:
+        same = same_content(self.client, self.bucket, self.tree, remote, self.account)
+        if same is None:
             return Finding.UNVERIFIABLE, "the service keeps no checksum of this object's whole content"
-        if recorded != md5_of(self.tree.path_of(pair.key)):
-            return Finding.DIFFERENT, "same size, other content"
-        return Finding.VERIFIED, ""
+        return (Finding.VERIFIED, "") if same else (Finding.DIFFERENT, "same size, other content")

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A BookWyrm installed without containers: units of systemd and a virtual environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from typing import Optional
+
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import (
+    EMPTY_PROXY_CACHE,
+    Installation,
+    media_below,
+    read_release,
+    read_settings,
+    themes_and_static,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner
+
+#: In the order in which they are started. The worker and the scheduler write media too.
+UNITS = ("bookwyrm.service", "bookwyrm-worker.service", "bookwyrm-scheduler.service")
+_PROPERTIES = "Id,LoadState,ActiveState,User,WorkingDirectory,ExecStart,ActiveEnterTimestamp,MainPID"
+_BIND = re.compile(r"(?:--bind|-b)[ =](\S+)")
+
+
+def find(folder: Optional[str]) -> Optional[Installation]:
+    """The installation whose units are loaded, or None."""
+    if shutil.which("systemctl") is None:
+        return None
+    units = {name: _unit(name) for name in UNITS}
+    loaded = [name for name, unit in units.items() if unit.get("LoadState") == "loaded"]
+    if UNITS[0] not in loaded:
+        return None
+    web = units[UNITS[0]]
+    home = web.get("WorkingDirectory") or folder or "/opt/bookwyrm"
+    if folder and os.path.realpath(folder) != os.path.realpath(home):
+        raise MediaError(f"{UNITS[0]} runs in {home}, not in {folder}; set bookwyrm_dir to {home}")
+    settings, release = read_settings(home), read_release(home)
+    started = web.get("ExecStart", "")
+    python = _python(started, home)
+    active = [name for name in loaded if units[name].get("ActiveState") in ("active", "activating", "reloading")]
+    return Installation(
+        install_type="systemd",
+        folder=home,
+        media_dir=media_below(home, settings),
+        user=web.get("User") or None,
+        running=bool(active),
+        restart_needed=any(_older_than(units[name], settings.path) for name in active),
+        manage=[python, "manage.py"],
+        manage_running=[python, "manage.py"],
+        static=["/bin/sh", "-c", themes_and_static(release, python)],
+        stop=["systemctl", "stop", *reversed(loaded)],
+        start=["systemctl", "start", *loaded],
+        purge_proxy=["/bin/sh", "-c", EMPTY_PROXY_CACHE],
+        prepare=[],
+        health_url=_address(started),
+        health_command=[],
+    )
+
+
+def _unit(name: str) -> Mapping[str, str]:
+    said = Runner("/", timeout=30).run(["systemctl", "show", "-p", _PROPERTIES, name], f"asking systemd for {name}")
+    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
+
+def _python(exec_start: str, home: str) -> str:
+    """The interpreter beside the program that the unit starts."""
+    found = re.search(r"path=(\S+)", exec_start)
+    folder = os.path.dirname(found.group(1)) if found else os.path.join(home, "venv", "bin")
+    python = os.path.join(folder, "python")
+    if not os.path.exists(python):
+        raise MediaError(f"no Python at {python}, beside the program of {UNITS[0]}; set bookwyrm_manage_command")
+    return python
+
+
+def _address(exec_start: str) -> str:
+    """Where gunicorn listens, as seen from this machine; empty for a socket, which has no URL."""
+    found = _BIND.search(exec_start)
+    bind = found.group(1) if found else "127.0.0.1:8000"
+    if bind.startswith("unix:"):
+        return ""
+    host, _colon, port = bind.rpartition(":")
+    return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port or '8000'}/"  # noqa: S104
+
+
+def _older_than(unit: Mapping[str, str], path: str) -> bool:
+    """Whether a unit was started before a file was changed: the settings are read once, at the start."""
+    try:
+        # The process's folder in /proc is made with the process.
+        started = os.stat(f"/proc/{int(unit.get('MainPID') or 0)}").st_ctime
+    except (OSError, ValueError):
+        return False
+    return started < os.stat(path).st_mtime

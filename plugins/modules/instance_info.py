@@ -1,0 +1,175 @@
+#!/usr/bin/python
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: instance_info
+short_description: Finds out how an application is installed, where its media lie and whether they are on S3
+version_added: 0.1.0
+author: selfhosted.media contributors (@selfhosted-media)
+description:
+  - B(Private to the roles of this collection.) Its options and results may change in any release.
+  - Asks docker or systemd, and reads the instance's own settings. Changes nothing.
+extends_documentation_fragment:
+  - selfhosted.media.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  dir:
+    description: Folder of the instance. If empty, that of the compose project or of the units that run it, else C(/opt/bookwyrm).
+    type: str
+    default: ''
+  install_type:
+    description: How it is installed. V(auto) takes what is found.
+    type: str
+    default: auto
+    choices: [auto, docker, systemd]
+  media_dir:
+    description: Folder of the media. If empty, it is found.
+    type: str
+    default: ''
+  credentials:
+    description: Whether the instance's S3 keys are part of the result. The task then needs C(no_log).
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Look at the instance
+  selfhosted.media.instance_info:
+    dir: /opt/bookwyrm
+  register: instance
+"""
+
+RETURN = r"""
+instance:
+  description: What was found.
+  type: dict
+  returned: always
+  contains:
+    install_type: {description: V(docker) or V(systemd)., type: str, returned: always, sample: systemd}
+    folder: {description: Folder of the instance., type: str, returned: always, sample: /opt/bookwyrm}
+    env_file: {description: Path of its settings., type: str, returned: always, sample: /opt/bookwyrm/.env}
+    kept_file: {description: Path of the settings as they were before S3., type: str, returned: always, sample: /opt/bookwyrm/.env.before-s3}
+    media_dir: {description: Folder of the media on the target; empty when there is none yet., type: str, returned: always, sample: /opt/bookwyrm/images}
+    user: {description: As whom its commands run; empty for the module's own user., type: str, returned: always, sample: bookwyrm}
+    running: {description: Whether a service of it runs., type: bool, returned: always, sample: true}
+    restart_needed: {description: Whether the services run with other settings than the file has., type: bool, returned: always, sample: false}
+    state:
+      description: V(disk), V(s3) when this collection changed it over, V(s3_by_hand) when somebody else did.
+      type: str
+      returned: always
+      sample: disk
+    switched: {description: When this collection changed it over, in seconds since 1970; 0 if it did not., type: float, returned: always, sample: 0}
+    release: {description: Release of the application., type: str, returned: always, sample: 0.9.2}
+    base_url: {description: URL under which browsers see it., type: str, returned: always, sample: "https://books.example"}
+    domain: {description: Its domain., type: str, returned: always, sample: books.example}
+    settings: {description: Its settings that are no secrets., type: dict, returned: always, sample: {USE_S3: "false"}}
+    commands: {description: Its commands as argument lists., type: dict, returned: always, sample: {stop: [systemctl, stop, bookwyrm.service]}}
+    boto3: {description: Whether the modules' Python on the target has boto3., type: bool, returned: always, sample: true}
+    python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
+    health: {description: How its front page is fetched., type: dict, returned: always, sample: {url: "http://127.0.0.1:8000/"}}
+credentials:
+  description: Its S3 keys.
+  type: dict
+  returned: with O(credentials=true)
+  sample: {AWS_ACCESS_KEY_ID: AKIA..., AWS_SECRET_ACCESS_KEY: "..."}
+"""
+
+import os
+import sys
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._instance import docker, systemd
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import (
+    Installation,
+    read_release,
+    read_settings,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._module import run
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import BOTO3_IMPORT_ERROR
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "dir": {"type": "str", "default": ""},
+    "install_type": {"type": "str", "default": "auto", "choices": ["auto", "docker", "systemd"]},
+    "media_dir": {"type": "str", "default": ""},
+    "credentials": {"type": "bool", "default": False},
+}
+
+
+COMMANDS = ("manage", "manage_running", "static", "stop", "start", "purge_proxy", "prepare")
+
+
+def installation_of(params: dict[str, Any]) -> Installation:
+    """The installation that the options mean. Raises MediaError when there is none, or more than one."""
+    wanted, folder = params["install_type"], params["dir"] or None
+    if folder and not os.path.isdir(folder):
+        raise MediaError(f"bookwyrm_dir {folder} is not a folder on this host")
+    found, docker_problem = None, None
+    if wanted in ("auto", "docker"):
+        try:
+            found = docker.find(folder)
+        except docker.NoAnswer as exc:
+            docker_problem = exc  # it only matters if there are no units either
+    # A folder that holds a compose file and runs by units is a dockerless install of the same code.
+    if wanted == "systemd" or (wanted == "auto" and (found is None or not found.running)):
+        found = systemd.find(folder) or (found if wanted == "auto" else None)
+    if found is None and docker_problem:
+        raise docker_problem
+    if found is None:
+        raise MediaError(
+            "no BookWyrm found: no compose project runs it, and no unit bookwyrm.service is loaded; "
+            "set bookwyrm_dir to its folder, and bookwyrm_install_type to docker or systemd"
+        )
+    return found
+
+
+def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
+    """The result."""
+    settings, release = read_settings(found.folder), read_release(found.folder)
+    kept = settings.path + ".before-s3"
+    on_s3, ours = settings.is_true("USE_S3"), os.path.exists(kept)
+    if settings.is_true("USE_AZURE") and not on_s3:
+        raise MediaError(f"{settings.path} has USE_AZURE=true: the media are in Azure Blob Storage, not on the disk")
+    names = ("install_type", "folder", "running", "restart_needed")
+    instance = {
+        **{name: getattr(found, name) for name in names},
+        "env_file": settings.path,
+        "kept_file": kept,
+        "media_dir": params["media_dir"] or found.media_dir or "",
+        "user": found.user or "",
+        "state": ("s3" if ours else "s3_by_hand") if on_s3 else "disk",
+        "switched": os.stat(kept).st_ctime if on_s3 and ours else 0.0,
+        "release": release.name,
+        "base_url": settings.base_url(release),
+        "domain": settings.domain,
+        "settings": settings.shown,
+        "commands": {name: getattr(found, name) for name in COMMANDS},
+        "health": {"url": found.health_url, "command": found.health_command},
+        "boto3": BOTO3_IMPORT_ERROR is None,
+        "python": sys.executable,
+    }
+    return {
+        "changed": False,
+        "instance": instance,
+        **({"credentials": settings.secret} if params["credentials"] else {}),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, lambda: describe(installation_of(module.params), module.params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+#!/usr/bin/python
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: s3_bucket
+short_description: Creates, publishes or deletes a bucket of an S3 service
+version_added: 0.1.0
+author: selfhosted.media contributors (@selfhosted-media)
+description:
+  - Makes sure that a bucket is there, or gone, and that everybody may read what lies under the chosen prefixes, and nothing else.
+  - A bucket that belongs to somebody else, or that the key may not see, is an error and never taken for absent.
+  - What is not asked for stays as it is, statements of others in the bucket policy included.
+extends_documentation_fragment:
+  - selfhosted.media.s3
+  - selfhosted.media.attributes
+  - selfhosted.media.attributes.s3
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the bucket.
+    type: str
+    required: true
+    aliases: [bucket]
+  state:
+    description:
+      - Whether the bucket is to be there.
+      - V(absent) deletes it only if it is empty, unless O(force=true).
+    type: str
+    default: present
+    choices: [present, absent]
+  public_prefixes:
+    description:
+      - Folders of the bucket that everybody may read, for instance V(images/). The slash at the end is added if it is missing.
+        Nobody may list the bucket, unless O(public_method=bucket_acl).
+      - An empty list takes publication back. What O(public_method=acl) has published is hidden by the service's public access block
+        where there is one (AWS, Ceph); elsewhere objects that were uploaded with V(public-read) stay readable.
+      - If not set, publication is left as it is.
+    type: list
+    elements: str
+  public_method:
+    description:
+      - How the prefixes become public.
+      - V(auto) takes what the provider's entry in the provider table says.
+      - V(policy) adds a statement to the bucket policy. On AWS the public access block of the bucket is opened for policies first.
+      - With V(acl) the bucket stays private; the objects themselves have to be uploaded with the ACL RV(object_acl). On AWS this
+        switches the bucket to C(BucketOwnerPreferred) and opens its public access block for ACLs.
+      - V(bucket_acl) makes the whole bucket public, whatever the prefixes.
+      - V(none) does nothing, for a bucket that is published by other means, such as a CDN in front of it.
+    type: str
+    default: auto
+    choices: [auto, policy, acl, bucket_acl, none]
+  versioning:
+    description: Whether the service keeps old versions of objects. If not set, that is left as it is.
+    type: bool
+  tags:
+    description: All tags of the bucket; others are removed. If not set, they are left as they are.
+    type: dict
+  force:
+    description:
+      - With O(state=absent) deletes all objects of the bucket first, with all their versions, and unfinished uploads.
+      - B(This cannot be undone.)
+    type: bool
+    default: false
+seealso:
+  - module: selfhosted.media.s3_cors
+  - module: selfhosted.media.s3_preflight
+"""
+
+EXAMPLES = r"""
+- name: A bucket on AWS whose images and static files everybody may read
+  selfhosted.media.s3_bucket:
+    name: example-media
+    region: eu-central-1
+    public_prefixes: [images/, static/]
+
+- name: A private bucket on a Ceph gateway
+  selfhosted.media.s3_bucket:
+    name: example-exports
+    provider: ceph
+    endpoint_url: https://objects.example.org
+    access_key: "{{ vault_access_key }}"
+    secret_key: "{{ vault_secret_key }}"
+    public_prefixes: []
+
+- name: The bucket is gone if it was empty
+  selfhosted.media.s3_bucket:
+    name: example-exports
+    region: eu-central-1
+    state: absent
+"""
+
+RETURN = r"""
+name:
+  description: Name of the bucket.
+  returned: success
+  type: str
+  sample: example-media
+region:
+  description: Region of the bucket, as far as the service tells it, else the region that was signed with.
+  returned: success
+  type: str
+  sample: eu-central-1
+public_method:
+  description: How the prefixes are published; V(none) if nothing is.
+  returned: success
+  type: str
+  sample: policy
+object_acl:
+  description: The canned ACL with which objects have to be uploaded to be public; V(none) if uploads must carry no ACL.
+  returned: success
+  type: str
+  sample: public-read
+public_prefixes:
+  description: The prefixes that are public, as O(public_prefixes) but cleaned.
+  returned: success
+  type: list
+  elements: str
+  sample: [images/, static/]
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.bucket import WantedBucket, ensure
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.publication import (
+    METHODS,
+    Publication,
+    clean_prefixes,
+    method_of,
+)
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **S3_ARGUMENTS,
+    "name": {"type": "str", "required": True, "aliases": ["bucket"]},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "public_prefixes": {"type": "list", "elements": "str"},
+    "public_method": {"type": "str", "default": "auto", "choices": list(METHODS)},
+    "versioning": {"type": "bool"},
+    "tags": {"type": "dict"},
+    "force": {"type": "bool", "default": False},
+}
+
+
+def bring_about(module: AnsibleModule, connection: Connection) -> dict[str, Any]:
+    params = module.params
+    prefixes = params["public_prefixes"]
+    publication = Publication(
+        method_of(params["public_method"], connection.known), None if prefixes is None else clean_prefixes(prefixes)
+    )
+    wanted = WantedBucket(
+        name=params["name"],
+        publication=publication,
+        present=params["state"] == "present",
+        versioning=params["versioning"],
+        tags=None if params["tags"] is None else {str(key): str(value) for key, value in params["tags"].items()},
+        force=params["force"],
+    )
+    outcome = ensure(connect(connection), connection.known, wanted, module.check_mode)
+    for warning in outcome.warnings:
+        module.warn(warning)
+    return {
+        "changed": outcome.differences.changed,
+        "diff": outcome.differences.diff,
+        "name": wanted.name,
+        "region": outcome.region,
+        "public_method": publication.method_in_effect,
+        "object_acl": publication.object_acl,
+        "public_prefixes": publication.prefixes or [],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    connection = connection_of(module)
+    run(module, lambda: bring_about(module, connection))
+
+
+if __name__ == "__main__":
+    main()

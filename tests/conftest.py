@@ -1,0 +1,102 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures that all tests share: real S3 servers, started once per session and only when a test asks for one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from ansible_collections.selfhosted.media.tests.servers import Server, ServerUnavailable
+
+# What the administrator of this machine has set for AWS must not reach the tests.
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+os.environ.update(
+    AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null", AWS_EC2_METADATA_DISABLED="true"
+)
+
+
+@contextlib.contextmanager
+def _or_skip(server: AbstractContextManager[Server]) -> Iterator[Server]:
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(server)
+        except ServerUnavailable as exc:
+            pytest.skip(str(exc))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[Server]:
+    """A Ceph gateway: the truth about ACL, policy and CORS. Its second account is `tests.servers.ceph.STRANGER`."""
+    from ansible_collections.selfhosted.media.tests.servers import ceph as module
+
+    with _or_skip(module.ceph()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[Server]:
+    from ansible_collections.selfhosted.media.tests.servers import moto as module
+
+    with _or_skip(module.moto_server()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone_server() -> Iterator[Server]:
+    from ansible_collections.selfhosted.media.tests.servers import rclone as module
+
+    with _or_skip(module.rclone_server()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["ceph", "moto_server", "rclone_server"])
+def any_server(request: pytest.FixtureRequest) -> Server:
+    """Each of the servers in turn."""
+    server: Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def bucket_name() -> str:
+    """A name that no other test uses."""
+    return f"media-{uuid.uuid4().hex[:12]}"
+
+
+def _empty_and_delete(client: Any, name: str) -> None:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=name)
+    for item in (item for page in pages for item in page.get("Contents", [])):
+        client.delete_object(Bucket=name, Key=item["Key"])
+    client.delete_bucket(Bucket=name)
+
+
+@contextlib.contextmanager
+def _bucket(server: Server, name: str) -> Iterator[str]:
+    client = server.client()
+    client.create_bucket(Bucket=name)
+    yield name
+    with contextlib.suppress(client.exceptions.ClientError):
+        _empty_and_delete(client, name)
+
+
+@pytest.fixture
+def ceph_bucket(ceph: Server, bucket_name: str) -> Iterator[str]:
+    """A new private bucket on Ceph."""
+    with _bucket(ceph, bucket_name) as name:
+        yield name
+
+
+@pytest.fixture(params=["ceph", "moto_server", "rclone_server"])
+def s3(request: pytest.FixtureRequest, bucket_name: str) -> Iterator[tuple[Server, str]]:
+    """Each of the servers in turn, with a new bucket on it."""
+    server: Server = request.getfixturevalue(request.param)
+    with _bucket(server, bucket_name) as name:
+        yield server, name
