@@ -42,7 +42,8 @@ class Mending:
         run_all(named, self._mend, self.concurrency)
 
     def _mend(self, found: RemoteObject) -> None:
-        where: dict[str, Any] = {"Bucket": self.bucket, "Key": found.key.decode("utf-8")}
+        key = found.key.decode("utf-8")
+        where: dict[str, Any] = {"Bucket": self.bucket, "Key": key}
         try:
             with explained(f"mending the content type of {shown(found.key)} in bucket {self.bucket}"):
                 head: Any = self.client.head_object(**where)
@@ -50,13 +51,13 @@ class Mending:
                     self.account.count("right")
                     return
                 if not self.dry:
-                    self.client.copy_object(**where, CopySource={**where}, **self._headers(head, where["Key"]))
+                    self.client.copy_object(**where, CopySource={"Bucket": self.bucket, "Key": key}, **self._headers(head, key))
         except NotThere:
             return  # removed since the listing
         except MediaError as exc:
             self.account.remark("failed", shown(found.key), str(exc))
         else:
-            self.account.remark("mended", shown(found.key), guess(where["Key"], {}).content_type)
+            self.account.remark("mended", shown(found.key), guess(key, {}).content_type)
 
     def _headers(self, head: Any, key: str) -> dict[str, Any]:
         """What the copy onto itself must repeat, because replacing one header replaces them all, and the ACL too."""
