@@ -82,9 +82,11 @@ def _empty_and_delete(client: Any, name: str) -> None:
 def _bucket(server: Server, name: str) -> Iterator[str]:
     client = server.client()
     client.create_bucket(Bucket=name)
-    yield name
-    with contextlib.suppress(client.exceptions.ClientError):
-        _empty_and_delete(client, name)
+    try:
+        yield name
+    finally:
+        with contextlib.suppress(client.exceptions.ClientError):
+            _empty_and_delete(client, name)
 
 
 @pytest.fixture

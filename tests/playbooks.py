@@ -6,18 +6,23 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
+from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading import read
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,12 +41,51 @@ class Outcome:
     @property
     def changed(self) -> int:
         """The sum of `changed=` in the recap."""
-        return sum(int(number) for number in re.findall(r"changed=(\d+)", self.output))
+        return self._recap("changed")
 
     @property
     def failed(self) -> int:
         """The sum of `failed=` in the recap."""
-        return sum(int(number) for number in re.findall(r"failed=(\d+)", self.output))
+        return self._recap("failed")
+
+    def _recap(self, what: str) -> int:
+        recap = self.output.partition("PLAY RECAP")[2]
+        return sum(int(number) for number in re.findall(rf"\b{what}=(\d+)", recap))
+
+    @property
+    def message(self) -> str:
+        """The `msg` of the task that ended the run."""
+        found = re.findall(r"^(?:fatal|failed): .*?=> (\{.*?^\}|\{.*\})$", self.output, re.MULTILINE | re.DOTALL)
+        return str(json.loads(found[-1])["msg"]) if found else ""
+
+    def results(self, task: str) -> list[dict[str, Any]]:
+        """What the tasks of this name ended with; needs -v."""
+        pattern = rf"^TASK \[[^\n]*{re.escape(task)}\] .*?(?=^TASK |^PLAY )"
+        blocks = re.findall(pattern, self.output, re.MULTILINE | re.DOTALL)
+        found = (
+            re.search(r"^(?:ok|changed): [^\n]*?=> (\{.*?^\})$", block, re.MULTILINE | re.DOTALL) for block in blocks
+        )
+        return [json.loads(match.group(1)) for match in found if match]
+
+
+class Answer(NamedTuple):
+    """What a web server answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def fetch(url: str, method: str = "GET", **headers: str) -> Answer:
+    """Ask without credentials; an error status is an answer too. Header names have _ for -."""
+    request = urllib.request.Request(url, method=method)
+    for name, value in headers.items():
+        request.add_header(name.replace("_", "-"), value)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
+    except urllib.error.HTTPError as exc:
+        return Answer(exc.code, {k.lower(): v for k, v in exc.headers.items()}, exc.read())
 
 
 @dataclass
@@ -51,6 +95,8 @@ class Host:
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    #: texts that no run may print
+    marks: list[str] = field(default_factory=list)
 
     def command(self, playbook: str, *arguments: str, **variables: Any) -> tuple[list[str], dict[str, str]]:
         """The command line and environment of a run; what is given as variables is added to the host's."""
@@ -77,12 +123,16 @@ class Host:
         return ["ansible-playbook", name, "-i", str(inventory), *arguments], environment
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Outcome:
-        """Run a playbook to its end."""
-        command, environment = self.command(playbook, *arguments, **variables)
+        """Run a playbook to its end, as talkative as can be: every run is a test of secrecy too."""
+        command, environment = self.command(playbook, "-vvvv", "--diff", *arguments, **variables)
         done = subprocess.run(
             command, env=environment, cwd=self.folder.parent, capture_output=True, text=True, timeout=600, check=False
         )
-        return Outcome(done.returncode, done.stdout + done.stderr)
+        output = done.stdout + done.stderr
+        (self.folder.parent / f"{self.folder.name}-last-run.log").write_text(output)
+        shown = [line for line in output.splitlines() if any(mark in line for mark in self.marks)]
+        assert not shown, f"a secret was printed: {shown[:3]}"
+        return Outcome(done.returncode, output)
 
 
 @dataclass
@@ -97,17 +147,61 @@ class StandIn(Host):
             return str(answer.read().decode())
 
     def images(self) -> list[str]:
-        """The URLs of all covers and thumbnails in the front page."""
-        return re.findall(r'(?:src|srcset)="([^"]*/images/[^"]+)"', self.page())
+        """The URLs of all covers and thumbnails in the front page, each once."""
+        found = re.findall(r'(?:src|srcset)="([^"]*/images/[^"]+)"', self.page())
+        return [url for url in dict.fromkeys(found) if "/static/" not in url]
+
+    def statics(self) -> list[str]:
+        """The URLs of the static assets in the front page, and of the fonts in its style sheets."""
+        found = re.findall(r'(?:src|href)="([^"]*/static/[^"]+)"', self.page("?n=1"))
+        sheets = [self.absolute(url) for url in found if ".css" in url]
+        fonts = (
+            (sheet, name)
+            for sheet in sheets
+            for name in re.findall(r"url\([\"']?([^)\"']+)", fetch(sheet).body.decode())
+        )
+        return [*map(self.absolute, found), *(urllib.parse.urljoin(sheet, name) for sheet, name in fonts)]
+
+    def absolute(self, url: str) -> str:
+        """The URL as seen from the front page."""
+        return urllib.parse.urljoin(f"http://127.0.0.1:{self.port}/", url)
 
     def upload(self, name: str, content: bytes) -> dict[str, Any]:
         """Upload a cover as a visitor does; answers name, url and thumbnails."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/upload?name={name}", data=content, method="POST"
-        )
+        return self._post(f"upload?name={urllib.parse.quote(name)}", content)
+
+    def delete(self, name: str) -> dict[str, Any]:
+        """Delete a cover as its owner does, by the name that upload answered."""
+        return self._post(f"delete?name={urllib.parse.quote(name)}", b"")
+
+    def _post(self, where: str, content: bytes) -> dict[str, Any]:
+        request = urllib.request.Request(self.absolute(where), data=content, method="POST")
         with urllib.request.urlopen(request, timeout=20) as answer:
             result: dict[str, Any] = json.load(answer)
         return result
+
+    def manage(self, *words: str) -> str:
+        """Run the instance's manage.py."""
+        python = str(self.folder / "venv" / "bin" / "python")
+        done = subprocess.run(
+            [python, "manage.py", *words], cwd=self.folder, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    def set_env(self, **values: Optional[str]) -> None:
+        """Set variables in the .env by hand; None removes one."""
+        path = self.folder / ".env"
+        lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in values]
+        path.write_text("\n".join([*lines, *(f"{k}={v}" for k, v in values.items() if v is not None)]) + "\n")
+
+    def tree(self) -> dict[str, bytes]:
+        """All files of the media folder by their names."""
+        media = self.folder / "images"
+        return {str(path.relative_to(media)): path.read_bytes() for path in media.rglob("*") if path.is_file()}
+
+    def main_pids(self) -> list[str]:
+        """The process ids of the services."""
+        return [self.systemctl("show", "-p", "MainPID", "--value", unit).strip() for unit in UNITS]
 
     def systemctl(self, *words: str) -> str:
         """Run the stand-in's systemctl."""
@@ -130,11 +224,69 @@ class StandIn(Host):
     @property
     def env(self) -> dict[str, str]:
         """The instance's settings as it reads them."""
-        from ansible_collections.selfhosted.media.plugins.module_utils._dotenv import read
-
-        return read(str(self.folder / ".env"))
+        return read((self.folder / ".env").read_bytes())
 
 
+@contextlib.contextmanager
+def in_background(work: Any) -> Iterator[None]:
+    """Call the work over and over in a thread while the block runs."""
+    ended = threading.Event()
+
+    def loop() -> None:
+        while not ended.is_set():
+            work()
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@dataclass
+class Watch:
+    """Looks at the front page every 50 ms and notes when it answered."""
+
+    site: StandIn
+    answered: list[float] = field(default_factory=list)
+    statuses: set[int] = field(default_factory=set)
+
+    def __call__(self) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            status = fetch(self.site.absolute("?n=1")).status
+            self.statuses.add(status)
+            if status == 200:
+                self.answered.append(time.time())
+        time.sleep(0.05)
+
+    @property
+    def gaps(self) -> list[float]:
+        """The times between two answers, the longest first."""
+        return sorted((after - before for before, after in zip(self.answered, self.answered[1:])), reverse=True)
+
+
+@dataclass
+class Visitors:
+    """Upload a cover every 200 ms and note what was accepted."""
+
+    site: StandIn
+    picture: bytes
+    accepted: dict[str, bytes] = field(default_factory=dict)
+    thumbnails: list[str] = field(default_factory=list)
+
+    def __call__(self) -> None:
+        content = self.picture + os.urandom(20_000)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            done = self.site.upload("new cover.jpg", content)
+            self.accepted[done["name"]] = content
+            self.thumbnails += done["thumbnails"]
+        time.sleep(0.2)
+
+
+#: Secrets in the .env that the migration has nothing to do with.
+SECRETS_OF_ENV = ["standin $ecret #1", "a # b $c", "flower-secret", "postgres-secret"]
 UNITS = ("redis", "bookwyrm", "bookwyrm-worker", "bookwyrm-scheduler")
 
 
@@ -164,6 +316,7 @@ def standin(folder: Path, server: Server, bucket: str, start: bool = True, **opt
             "bookwyrm_health_timeout": 30,
         },
         {"PATH": str(folder / "systemd")},
+        [server.secret_key, *SECRETS_OF_ENV],
         port=port,
     )
     try:

@@ -72,7 +72,9 @@ def run_ansible(name: str, args: dict[str, Any], *options: str) -> dict[str, Any
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     _before, arrow, text = done.stdout.partition("=> ")
     if not arrow:
         raise AssertionError(f"{command} printed no result:\n{done.stdout}\n{done.stderr}")

@@ -127,7 +127,7 @@ downloaded:
   type: int
   returned: always
   sample: 0
-skipped:
+unchanged:
   description: Number of names that were there already, the same.
   type: int
   returned: always
@@ -163,7 +163,9 @@ extra:
   returned: always
   sample: 0
 reasons:
-  description: The first 20 of RV(conflicts), RV(vanished), RV(failures) (as C(failed)) and RV(ignored) by name. What is not UTF-8 in a name is escaped with a backslash.
+  description:
+    - The first 20 of RV(conflicts), RV(vanished), RV(failures) (as C(failed)) and RV(ignored) by name, fewer where names are very long.
+    - What is not UTF-8 in a name is escaped with a backslash.
   type: dict
   returned: always
   sample: {failed: [{name: covers/a.jpg, reason: Permission denied}]}
@@ -218,7 +220,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 1000},
 }
-COUNTED = ("uploaded", "downloaded", "skipped", "conflicts", "vanished", "ignored", "deleted", "extra")
+# Not "skipped" and "failed": with these words Ansible tells a task's own fate, and a true value would make it so.
+COUNTED = ("uploaded", "downloaded", "unchanged", "conflicts", "vanished", "ignored", "deleted", "extra")
 NAMED = ("conflicts", "vanished", "failed", "ignored")
 
 
@@ -269,9 +272,9 @@ def result_of(sync: Run) -> dict[str, Any]:
         "started": sync.started,
         "duration": round(time.time() - sync.started, 3),
         "diff": {
-            "before": {"same": counts["skipped"], "extra": counts["extra"]},
+            "before": {"same": counts["unchanged"], "extra": counts["extra"]},
             "after": {
-                "same": counts["skipped"] + counts["uploaded"] + counts["downloaded"],
+                "same": counts["unchanged"] + counts["uploaded"] + counts["downloaded"],
                 "extra": counts["extra"] - counts["deleted"],
             },
         },

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import signal
 import socket
 import subprocess
 import time
@@ -82,12 +84,20 @@ def wait_for_http(url: str, process: subprocess.Popen[bytes], seconds: float = 3
     raise RuntimeError(f"{url} did not answer within {seconds} s")
 
 
+def _die_with_parent() -> None:
+    """In the new process: have the kernel kill it when the thread that started it ends, in whatever way (Linux only)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def running(command: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed in the end: what it keeps is thrown away anyway."""
+    """A process that is killed in the end, also when this one is killed: what it keeps is thrown away anyway."""
     output: IO[bytes]
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=_die_with_parent, **options
+        )
     try:
         yield process
     except BaseException:

@@ -81,7 +81,7 @@ log file = {folder}/log/$name.$pid.log
 [client.rgw]
 log file = {folder}/log/$name.log
 rgw data = {folder}/rgw
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint={address}:{port}
 rgw thread pool size = 64
 rgw enable usage log = false
 rgw enable ops log = false
@@ -101,7 +101,7 @@ def _environment() -> dict[str, str]:
 class _Cluster:
     """The folder of a cluster and the commands that run against it."""
 
-    def __init__(self, folder: Path, port: int, store_mb: int) -> None:
+    def __init__(self, folder: Path, address: str, port: int, store_mb: int) -> None:
         self.folder = folder
         self.config = str(folder / "ceph.conf")
         self.fsid = str(uuid.uuid4())
@@ -111,7 +111,12 @@ class _Cluster:
             (folder / name).mkdir()
         Path(self.config).write_text(
             CONFIG.format(
-                fsid=self.fsid, mon_port=self.mon_port, folder=folder, port=port, store_bytes=store_mb * 1024 * 1024
+                fsid=self.fsid,
+                mon_port=self.mon_port,
+                folder=folder,
+                address=address,
+                port=port,
+                store_bytes=store_mb * 1024 * 1024,
             )
         )
 
@@ -158,17 +163,17 @@ class _Cluster:
 def ceph(access_key: str = "ceph-key", secret_key: str = "ceph-secret", **options: Any) -> Iterator[Server]:
     """A gateway on a free port with two accounts, the given one and STRANGER.
 
-    Options: `port` (a free one), `store_mb` (4096; memory is taken as it is filled).
+    Options: `address` (127.0.0.1; docker0's for containers), `port` (a free one), `store_mb` (4096; memory is taken as it is filled).
     """
     path = _environment()["PATH"]
     missing = [program for program in PROGRAMS if not shutil.which(program, path=path)]
     if missing:
         packages = "ceph-mon ceph-osd radosgw ceph-common"
         raise ServerUnavailable(f"no Ceph here ({', '.join(missing)} not found); install the packages {packages}")
-    port = options.get("port") or free_port()
+    address, port = options.get("address", "127.0.0.1"), options.get("port") or free_port()
     folder = Path(tempfile.mkdtemp(prefix="ceph-"))  # short: the path of a unix socket has 107 bytes
     try:
-        cluster = _Cluster(folder, port, options.get("store_mb", 4096))
+        cluster = _Cluster(folder, address, port, options.get("store_mb", 4096))
         cluster.make_monitor()
         with cluster.daemon("ceph-mon", "-i", "a"):
             cluster.make_osd()
@@ -176,7 +181,7 @@ def ceph(access_key: str = "ceph-key", secret_key: str = "ceph-secret", **option
                 cluster.make_user("owner", access_key, secret_key)
                 cluster.make_user("stranger", *STRANGER)
                 with cluster.daemon("radosgw", "-n", "client.rgw") as gateway:
-                    url = f"http://127.0.0.1:{port}"
+                    url = f"http://{address}:{port}"
                     wait_for_http(url + "/", gateway)
                     yield Server(url, access_key, secret_key, "ceph", "default")
     finally:

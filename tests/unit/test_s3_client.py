@@ -169,6 +169,6 @@ def test_errors_are_told_apart(stubbed: tuple[Any, Stubber], code: str, status: 
     with pytest.raises(Exception, match=code) as caught:
         s3.head_bucket(Bucket="media")
     error = errors.explain(caught.value, "looking at bucket media")
-    assert type(error) is cls
+    assert error.__class__ is cls
     assert str(error).startswith("looking at bucket media failed") and "what the service said" in str(error)
     assert errors.explain(error, "again") is error

@@ -97,7 +97,8 @@ def test_the_queue_is_bounded() -> None:
 
 @pytest.mark.timeout(20)
 def test_threads_that_cannot_be_started_leave_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def refuse(thread: threading.Thread) -> None:
         if len(started) == 3:
@@ -255,7 +256,8 @@ def test_only_files_are_removed(tmp_path: Path) -> None:
 def test_a_new_file_that_another_run_takes_for_dead_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, locked = fcntl.flock, []
+    lock = fcntl.flock
+    locked: list[int] = []
 
     def slow(descriptor: int, how: int) -> None:
         if not locked:
@@ -264,7 +266,7 @@ def test_a_new_file_that_another_run_takes_for_dead_is_made_again(
                 temporary.remove_dead(os.fsencode(tmp_path / name))
         lock(descriptor, how)
 
-    monkeypatch.setattr(temporary.fcntl, "flock", slow)
+    monkeypatch.setattr(fcntl, "flock", slow)
     path, descriptor = temporary.create(os.fsencode(tmp_path))
     os.close(descriptor)
     assert os.path.exists(path)

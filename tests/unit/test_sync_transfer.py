@@ -9,13 +9,13 @@ import hashlib
 import io
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any, Callable, Optional, cast
 
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import S3Error, Unreachable
-from ansible_collections.selfhosted.media.plugins.module_utils._sync import upload as upload_module
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.download import Downloader
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import MD5_METADATA, same_content
@@ -74,7 +74,7 @@ class Service:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
-    monkeypatch.setattr(upload_module.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "a").write_bytes(b"first")
     return Tree(os.fsencode(tmp_path / "media"), b"p/")

@@ -15,7 +15,6 @@ from typing import NamedTuple, Optional
 
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._sync import walk as module
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Chooser, Range, Shard
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree, latest_ns, walk
 from hypothesis import given, settings
@@ -192,7 +191,7 @@ class Failing:
 def test_folders_that_cannot_be_read(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, name: bytes, error: OSError, told_of: Optional[bytes]
 ) -> None:
-    monkeypatch.setattr(module.os, "scandir", Failing(name, error))
+    monkeypatch.setattr(os, "scandir", Failing(name, error))
     found, told = told_by(tree)
     assert found == []
     assert [(item.name, item.incomplete) for item in told] == ([(told_of, True)] if told_of else [])
@@ -200,7 +199,7 @@ def test_folders_that_cannot_be_read(
 
 def test_folders_where_nothing_is_chosen_need_not_be_readable(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkdir(os.path.join(tree.root, b"lost+found"))
-    monkeypatch.setattr(module.os, "scandir", Failing(b"lost+found", PermissionError(13, "Permission denied")))
+    monkeypatch.setattr(os, "scandir", Failing(b"lost+found", PermissionError(13, "Permission denied")))
     assert told_by(tree)[1][0].name == b"lost+found/"
     tree.chooser = Chooser([], ["lost+found/*"])
     assert told_by(tree) == ([b"covers/a.jpg"], [])
@@ -248,7 +247,7 @@ def with_or_without_proc(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     if not request.param:
         readlink = os.readlink
         monkeypatch.setattr(
-            module.os, "readlink", lambda path: refuse(path) if path.startswith(b"/proc") else readlink(path)
+            os, "readlink", lambda path: refuse(path) if os.fsencode(path).startswith(b"/proc") else readlink(path)
         )
     yield
 

@@ -24,7 +24,7 @@ class Remark:
 
 
 class Account:
-    """Counts by kind (uploaded, skipped, failed, ...), bytes, and the first names of each kind worth naming."""
+    """Counts by kind (uploaded, unchanged, failed, ...), bytes, and the first names of each kind worth naming."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -188,7 +188,7 @@ class Run:
 
     def _note(self, action: Action, pair: Pair, reason: str = "there with other content; not overwritten") -> None:
         if action is Action.SKIP:
-            self.account.count("skipped")
+            self.account.count("unchanged")
         elif action is Action.CONFLICT:
             self.account.remark("conflicts", self._name(pair.key), reason)
         elif action is Action.EXTRA:
@@ -294,7 +294,7 @@ class Run:
 
     def _deletable(self) -> list[bytes]:
         account = self.account
-        in_source = account[self._done] + account["skipped"] + account["conflicts"]
+        in_source = account[self._done] + account["unchanged"] + account["conflicts"]
         return self._extras.checked(account, in_source, account["ignored"] if self.job.upload else 0)
 
     def _delete_extras(self) -> None:

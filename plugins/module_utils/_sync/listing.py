@@ -117,9 +117,10 @@ class Listing:
             with explained(self._doing):
                 page = self._client.list_objects_v2(**request)
         except S3Error as exc:
-            # Only S3 services name a code in what they answer; where botocore has but the HTTP status, a web server spoke.
-            if exc.code.isdigit() and 400 <= exc.status < 500 and exc.status not in (403, 429):
-                raise self._not_s3(f"HTTP status {exc.status} without an S3 error code") from exc
+            # Only S3 services name a code in what they answer; where botocore has but the HTTP status, somebody else spoke.
+            # An answer of status 200 that is no XML it gives status 500.
+            if exc.code.isdigit() and exc.status not in (403, 429, 503):
+                raise self._not_s3(f"HTTP status {exc.status} without an S3 error code", exc.status >= 500) from exc
             if self._may_be_missing and exc.code == "NoSuchBucket":
                 return None
             raise
@@ -129,9 +130,10 @@ class Listing:
         self.clock.note(page["ResponseMetadata"]["HTTPHeaders"].get("date", ""), sent, time.time())
         return page
 
-    def _not_s3(self, found: str) -> Unreachable:
+    def _not_s3(self, found: str, or_in_trouble: bool = False) -> Unreachable:
+        trouble = ", or a proxy before it has trouble" if or_in_trouble else ""
         return Unreachable(
-            f"{self._doing} failed: what answers at the endpoint is not an S3 service ({found}); check endpoint_url"
+            f"{self._doing} failed: what answers at the endpoint is not an S3 service ({found}){trouble}; check endpoint_url"
         )
 
 

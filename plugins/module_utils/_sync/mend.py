@@ -51,7 +51,9 @@ class Mending:
                     self.account.count("right")
                     return
                 if not self.dry:
-                    self.client.copy_object(**where, CopySource={"Bucket": self.bucket, "Key": key}, **self._headers(head, key))
+                    self.client.copy_object(
+                        **where, CopySource={"Bucket": self.bucket, "Key": key}, **self._headers(head, key)
+                    )
         except NotThere:
             return  # removed since the listing
         except MediaError as exc:
