@@ -111,6 +111,7 @@ class Host:
         inventory.chmod(0o600)
         environment = {
             **os.environ,
+            "ANSIBLE_PIPELINING": "True",  # quicker
             **self.environment,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
             "ANSIBLE_NOCOLOR": "1",

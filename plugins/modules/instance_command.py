@@ -61,6 +61,14 @@ options:
     description: Regular expression; something was changed only if it is found in the output. If empty, always.
     type: str
     default: ''
+  doing:
+    description: What the command does, for the message when it fails.
+    type: str
+    default: the command
+  advice:
+    description: Sentence to put after that message, such as what has not been changed and what to do.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -95,7 +103,7 @@ import time
 from typing import Any, Union
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed, Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._module import run
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -107,6 +115,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "settings": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 1800},
     "changed_when": {"type": "str", "default": ""},
+    "doing": {"type": "str", "default": "the command"},
+    "advice": {"type": "str", "default": ""},
 }
 
 
@@ -134,7 +144,10 @@ def carry_out(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         settings=texts(params["settings"]),
     )
     began = time.monotonic()
-    said = runner.masked(runner.run(command_line(params["command"], params["arguments"]), "the command"))
+    try:
+        said = runner.masked(runner.run(command_line(params["command"], params["arguments"]), params["doing"]))
+    except CommandFailed as exc:
+        raise CommandFailed(f"{exc}. {params['advice']}" if params["advice"] else str(exc)) from exc
     changed = not params["changed_when"] or bool(re.search(params["changed_when"], said))
     return {"changed": changed, "stdout": said[-20_000:], "duration": round(time.monotonic() - began, 2)}
 

@@ -68,7 +68,7 @@ instance:
       type: str
       returned: always
       sample: disk
-    switched: {description: When this collection changed it over, in seconds since 1970; 0 if it did not., type: float, returned: always, sample: 0}
+    switched: {description: "When this collection changed it over, in seconds since 1970; 0 if it did not.", type: float, returned: always, sample: 0}
     release: {description: Release of the application., type: str, returned: always, sample: 0.9.2}
     base_url: {description: URL under which browsers see it., type: str, returned: always, sample: "https://books.example"}
     domain: {description: Its domain., type: str, returned: always, sample: books.example}
@@ -123,7 +123,11 @@ def installation_of(params: dict[str, Any]) -> Installation:
             docker_problem = exc  # it only matters if there are no units either
     # A folder that holds a compose file and runs by units is a dockerless install of the same code.
     if wanted == "systemd" or (wanted == "auto" and (found is None or not found.running)):
-        found = systemd.find(folder) or (found if wanted == "auto" else None)
+        try:
+            found = systemd.find(folder) or (found if wanted == "auto" else None)
+        except MediaError:
+            if found is None or wanted == "systemd":
+                raise  # else the units are those of another folder's instance
     if found is None and docker_problem:
         raise docker_problem
     if found is None:

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # base-image.sh TAG REQUIREMENTS.txt CACHEDIR: a base image for the test application, made without any registry:
 # Debian 12 with Python, redis-server and nginx, and a virtualenv /venv that holds the requirements. Only wheels are
 # taken. The finished file system is kept in CACHEDIR, so that the second time takes seconds.

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # compose-install.sh BINDIR: real docker compose for the tests, both generations, from Debian's packages:
 #   BINDIR/v1/docker-compose              put BINDIR/v1 on PATH             (docker-compose ...)
 #   BINDIR/v2/cli-plugins/docker-compose  set DOCKER_CONFIG=BINDIR/v2       (docker compose ...)

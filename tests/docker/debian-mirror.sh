@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Prints the Debian archive this machine uses (so that a mirror or proxy keeps working), or Debian's own.
 set -eu
 mirror=

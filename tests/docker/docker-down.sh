@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # docker-down.sh DIR [--purge]: gives up DIR's use of the daemon that docker-up.sh started. The last one to do so
 # removes all its containers and networks and ends it. Images and volumes stay for the next time unless --purge.
 # A daemon that was there before docker-up.sh is left alone.

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # docker-up.sh DIR: prints DOCKER_HOST=... of a Docker daemon that answers. Where none does it starts one of our own,
 # with its images in DIR; docker-down.sh DIR ends it. Exits 3 with one line saying why where no daemon can run.
 # There is one daemon of ours per machine, since all daemons share docker0 and the iptables chains: a second caller

@@ -175,6 +175,8 @@ def test_a_refused_clock(ceph: Server, ceph_bucket: str, monkeypatch: pytest.Mon
     def yesterday(*_args: Any, **_kwargs: Any) -> datetime.datetime:
         return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - datetime.timedelta(days=1)
 
+    if not hasattr(botocore.auth, "get_current_datetime"):
+        pytest.skip("this boto3 has no place to set its clock")
     monkeypatch.setattr(botocore.auth, "get_current_datetime", yesterday)
     result, states = run(ceph, ceph_bucket)
     assert states["clock"] == "failed" and "refuses this machine's time" in result["msg"]

@@ -102,7 +102,7 @@ class Server:
         try:
             while (head := await reader.readline()).startswith(b"*"):
                 words = []
-                for _ in range(int(head[1:])):
+                for _number in range(int(head[1:])):
                     size = int((await reader.readline())[1:])
                     words.append((await reader.readexactly(size + 2))[:-2])
                 name, args = words[0].decode(), words[1:]

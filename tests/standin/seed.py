@@ -55,7 +55,7 @@ def draw(chance: random.Random) -> "tuple[object, bytes]":
 
     image = Image.new("RGB", (300, 450), tuple(chance.randbytes(3)))
     pen = ImageDraw.Draw(image)
-    for _ in range(12):
+    for _step in range(12):
         x, y = chance.randrange(250), chance.randrange(400)
         pen.ellipse((x, y, x + chance.randrange(20, 200), y + chance.randrange(20, 200)), tuple(chance.randbytes(3)))
     data = io.BytesIO()
@@ -79,7 +79,7 @@ def media(covers: int, seed: int) -> Iterator[tuple[str, bytes]]:
     from django.utils.text import get_valid_filename
 
     chance = random.Random(seed)
-    drawn = [draw(chance) for _ in range(8)]
+    drawn = [draw(chance) for _number in range(8)]
     for number in range(covers):
         which = chance.randrange(len(drawn))
         cover = "covers/" + get_valid_filename(f"{TITLES[number % len(TITLES)]} {number}.jpg")

@@ -93,7 +93,7 @@ class Site:
 
     def systemctl(self, *args: str) -> tuple[int, str]:
         command = [sys.executable, str(self.folder / "systemd/systemctl"), *args]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         return run.returncode, run.stdout.strip()
 
     def start(self, *names: str) -> None:
@@ -105,7 +105,9 @@ class Site:
     def manage(self, *args: str, check: bool = True, **environment: str) -> str:
         env = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment}
         command = [str(VENV / "bin/python"), "manage.py", *args]
-        run = subprocess.run(command, cwd=self.folder, env=env, stdout=-1, stderr=-1, text=True, timeout=60)
+        run = subprocess.run(
+            command, check=False, cwd=self.folder, env=env, stdout=-1, stderr=-1, text=True, timeout=60
+        )
         assert run.returncode == 0 or not check, run.stderr
         return run.stdout if run.returncode == 0 else run.stderr
 

@@ -316,7 +316,7 @@ def test_files_and_folders_in_each_others_place(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="a folder of this name"):
         download(Source((b"0123456789", {})), tmp_path, b"p/d")
     # The same when another thread made them a moment ago.
-    source = Source((b"0123456789", {}), after=lambda: (tmp_path / "late").mkdir())
+    source = Source((b"0123456789", {}), after=(tmp_path / "late").mkdir)
     with pytest.raises(MediaError, match="a folder of this name"):
         download(source, tmp_path, b"p/late")
     assert names_in(tmp_path) == {"x", "d", "late"}

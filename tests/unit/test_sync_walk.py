@@ -153,7 +153,7 @@ def test_keys_too_long(tree: Tree) -> None:
 def test_a_tree_deeper_than_python_recurses(tree: Tree) -> None:
     here = os.open(tree.root, os.O_RDONLY)
     try:
-        for _ in range(1100):
+        for _number in range(1100):
             os.mkdir("d", dir_fd=here)
             deeper = os.open("d", os.O_RDONLY, dir_fd=here)
             os.close(here)

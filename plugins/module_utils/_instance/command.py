@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import IO, Any, Optional, Union
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 
@@ -47,27 +50,35 @@ class Runner:
         """
         environment = {**self.settings, **self.secrets}
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else expanded(command, environment)
-        try:
-            done: subprocess.CompletedProcess[bytes] = subprocess.run(
-                argv,
-                cwd=self.folder,
-                env={**os.environ, **environment, **self._home()},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self.timeout,
-                check=False,
-                **self._identity(),
-            )
-        except subprocess.TimeoutExpired as exc:
-            raise CommandFailed(f"{doing} failed: no end after {self.timeout:.0f} s ({self._shown(command)})") from exc
-        except OSError as exc:
-            raise CommandFailed(f"{doing} failed: {exc.strerror}: {exc.filename or argv[0]}") from exc
-        if done.returncode:
-            said = (done.stderr or done.stdout).decode("utf-8", "backslashreplace").strip()[-_TAIL:]
-            raise CommandFailed(
-                f"{doing} failed: {self._shown(command)} ended with {done.returncode}: {self.masked(said)}"
-            )
-        return done.stdout.decode("utf-8", "backslashreplace")
+        # Files, not pipes: a service that the command leaves behind would hold a pipe open for as long as it lives.
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            try:
+                process = subprocess.Popen(
+                    argv,
+                    cwd=self.folder,
+                    env={**os.environ, **environment, **self._home()},
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                    **self._identity(),
+                )
+            except OSError as exc:
+                raise CommandFailed(f"{doing} failed: {exc.strerror}: {exc.filename or argv[0]}") from exc
+            try:
+                code = process.wait(self.timeout)
+            except subprocess.TimeoutExpired as exc:
+                with contextlib.suppress(OSError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise CommandFailed(
+                    f"{doing} failed: no end after {self.timeout:.0f} s ({self._shown(command)})"
+                ) from exc
+            said = _text(stdout)
+            if code:
+                tail = (_text(stderr).strip() or said.strip())[-_TAIL:]
+                raise CommandFailed(f"{doing} failed: {self._shown(command)} ended with {code}: {self.masked(tail)}")
+            return said
 
     def masked(self, text: str) -> str:
         """The text without the secrets that the command was given."""
@@ -97,6 +108,11 @@ class Runner:
             return {"HOME": pwd.getpwnam(self.user).pw_dir, "USER": self.user, "LOGNAME": self.user}
         except KeyError:
             return {}
+
+
+def _text(written: IO[bytes]) -> str:
+    written.seek(0)
+    return written.read().decode("utf-8", "backslashreplace")
 
 
 def command_of(words: Sequence[str]) -> Command:

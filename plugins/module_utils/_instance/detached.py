@@ -44,9 +44,10 @@ def carry_out_detached(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _be_detached() -> None:
     os.setsid()
-    for name in ("SIGHUP", "SIGINT", "SIGPIPE", "SIGTERM"):
-        # A change-over that is left in the middle is worse than one that takes a moment longer.
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGTERM):
+        # A change-over that is left in the middle is worse than one that takes a moment longer. Not SIG_IGN: commands
+        # that are run would inherit it, and so would the services that some of them start.
+        signal.signal(number, lambda _number, _frame: None)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)

@@ -44,7 +44,8 @@ def find(folder: Optional[str]) -> Optional[Installation]:
     if shutil.which("docker") is None:
         return None
     projects = [found for found in _projects() if not folder or _same(found[0], folder)]
-    if len(projects) > 1:  # what was stopped for good, as under a former name, does not count beside one that runs
+    if len({os.path.realpath(home) for home, _services in projects}) == 1:
+        # What was left stopped in the same folder, as under a former project name, does not count beside what runs.
         projects = [found for found in projects if any(map(_runs, found[1].values()))] or projects
     if len(projects) > 1:
         names = sorted(f"{_label(services['web'], 'project')} in {home}" for home, services in projects)
@@ -74,14 +75,14 @@ def _projects() -> list[tuple[str, dict[str, Container]]]:
 
 def _containers() -> list[Container]:
     """All containers of compose's services, whether they run or not."""
-    runner = Runner("/", timeout=60)
+    runner, listing = Runner("/", timeout=60), ["docker", "ps", "-aq", "--filter", f"label={_LABEL}oneoff=False"]
     try:
-        ids = runner.run(["docker", "ps", "-aq", "--filter", f"label={_LABEL}oneoff=False"], "asking docker").split()
+        ids = runner.run(listing, "asking docker").split()
     except CommandFailed as exc:
         raise NoAnswer(f"docker is installed but does not answer: {exc}") from exc
-    containers: list[Container] = []
-    if ids:
-        containers = json.loads(runner.run(["docker", "inspect", *ids], "asking docker"))
+    # Those that have gone since they were listed make the command fail, but the others are told all the same.
+    told = runner.run(["/bin/sh", "-c", 'docker inspect "$@" || true', "sh", *ids], "asking docker") if ids else "[]"
+    containers: list[Container] = json.loads(told or "[]")
     return containers
 
 
@@ -138,7 +139,7 @@ def _start(compose: list[str], services: dict[str, Container], present: list[str
     One by one, so that compose waits for none of them to become healthy: a web that does not come up would hold the
     command for ever, and the others need not wait for it, since web's own start changes nothing here.
     """
-    steps = [_start_backing(compose, services)] if not all(map(_runs, services.values())) else []
+    steps = [_start_backing(compose, services)]
     for name in present:
         steps.append([*compose, "up", "-d", "--no-deps", name])
         if name == "web" and "nginx" in services:

@@ -11,6 +11,7 @@ import json
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ print(answer.status if hasattr(answer, "status") else answer.code)
 print(answer.headers.get("Location") or "")
 print(answer.read().decode("utf-8", "replace"))
 """
+#: Seconds for one answer.
+TIMEOUT = 20
 
 
 class Page(NamedTuple):
@@ -76,7 +79,7 @@ class HttpLooker:
         opener = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
         request = urllib.request.Request(self.url, headers=self.headers)  # noqa: S310 (the administrator's own URL)
         try:
-            with opener.open(request, timeout=20) as answer:
+            with opener.open(request, timeout=TIMEOUT) as answer:
                 return Page(answer.status, answer.headers.get("Location") or "", _text(answer.read()))
         except urllib.error.HTTPError as exc:
             return Page(exc.code, exc.headers.get("Location") or "", _text(exc.read()))
@@ -99,9 +102,15 @@ class ContainerLooker:
         try:
             said = self.runner.run(words, "asking for the front page")
         except CommandFailed as exc:
-            last = str(exc).strip().splitlines()[-1]
+            said = re.split(r" ended with -?\d+: ", str(exc), maxsplit=1)[-1]  # without the command, which is long
+            last = (said.strip().splitlines() or ["nothing was said"])[-1]
             raise Unhealthy(f"{self.url} does not answer inside the web container: {last}") from exc
-        status, location, body = said.split("\n", 2)
+        status, _newline, rest = said.partition("\n")
+        location, _newline, body = rest.partition("\n")
+        if not status.isdigit():
+            raise Unhealthy(
+                f"{self.url} was not asked for inside the web container: {said.strip()[:200] or 'no answer'}"
+            )
         return Page(int(status), location, body)
 
 
@@ -123,10 +132,15 @@ def looker_of(params: Mapping[str, Any], runner: Runner) -> Looker:
     raise MediaError("it is not known where the application answers (a socket has no URL); set bookwyrm_health_url")
 
 
+#: What stands for itself in a URL, the sign of what is encoded already among it.
+_URL_CHARACTERS = "%:/?#[]@!$&'()*+,;=~"
+
+
 def urls_in(body: str, beginning: str) -> list[str]:
     """The URLs in a page that begin so, each once, in their order."""
     found = re.findall(re.escape(beginning) + r"/[^\s\"'<>)\\]*", body)
-    return list(dict.fromkeys(html.unescape(url) for url in found))
+    # As a browser sends them: templates that put a name behind MEDIA_URL leave its letters as they are.
+    return list(dict.fromkeys(urllib.parse.quote(html.unescape(url), safe=_URL_CHARACTERS) for url in found))
 
 
 def wait_until_healthy(looker: Looker, seconds: float, pause: float = 0.5) -> Page:

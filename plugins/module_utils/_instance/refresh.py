@@ -57,7 +57,7 @@ def wrong_urls(base_url: str, public_url: str, on_s3: bool) -> str:
     """
     if not on_s3:
         return re.escape(public_url) + "/(?:images|static)/"
-    return r"(?:[\"'(\s,=]|" + re.escape(base_url) + r")/(?:images/(?!uploads/)|static/)"
+    return r"(?:[\"'(\s,=]|" + re.escape(base_url) + r"(?::[0-9]+)?)/(?:images/(?!uploads/)|static/)"
 
 
 def refresh(runner: Runner, manage: Command, base_url: str, public_url: str, on_s3: bool = True) -> Refreshed:

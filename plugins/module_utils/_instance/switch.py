@@ -50,7 +50,7 @@ class Switch:
 
         Raises MediaError, with what was undone, when a step fails.
         """
-        before = self._settings_before_s3()
+        before = read_file(self.env_file) or b""
         warm = self._copy_since(self.job.changed_since)  # so that there is next to nothing left to do while it stands
         stopped = self._stopped_at = time.time()
         try:
@@ -96,13 +96,6 @@ class Switch:
             )
         return run
 
-    def _settings_before_s3(self) -> bytes:
-        """What an undo puts back: the settings as they are, or the kept ones if an earlier run was cut off here."""
-        current = read_file(self.env_file) or b""
-        if is_on_s3(current):
-            return read_file(self.kept_file) or current
-        return current
-
     def _write_settings(self) -> None:
         if not is_on_s3(read_file(self.env_file) or b""):
             with contextlib.suppress(FileNotFoundError):
@@ -118,6 +111,8 @@ class Switch:
     def _undo(self, before: bytes) -> str:
         """Put back what was before and tell so. Every part is tried, whatever becomes of the others."""
         self.log(f"{self._at} failed; undoing")
+        # An instance that has been on S3 stays there: what was uploaded since exists nowhere else.
+        from_disk = not is_on_s3(before)
         problems: list[str] = []
 
         def attempt(work: Callable[[], object]) -> None:
@@ -129,18 +124,25 @@ class Switch:
         if "writing the settings" in self._done:
             # Services may have run on S3 for a moment: what they wrote there exists nowhere else.
             attempt(lambda: self.runner.run(self.stop, "stopping the services"))
-            attempt(self._fetch_new)
-        attempt(lambda: write_atomically(self.env_file, before))
-        with contextlib.suppress(OSError):
-            os.unlink(self.kept_file)
+            if from_disk:
+                attempt(self._fetch_new)
+        attempt(lambda: self._put_back(before))
+        if from_disk:
+            with contextlib.suppress(OSError):
+                os.unlink(self.kept_file)
         attempt(lambda: self.runner.run(self.start, "starting the services"))
-        attempt(lambda: wait_until_healthy(self.looker, self.health_timeout))
-        kept = "The bucket and what was copied stay; the copy is taken up where it stands when you run again."
+        attempt(self._wait)
         if problems:
-            return (
-                f"The settings of before were put back, but: {'; '.join(problems)}. Look at the services' logs. {kept}"
+            done = (
+                f"Not all of the undo worked: {'; '.join(problems)}. Look at {self.env_file} and at the services' logs."
             )
-        return f"The settings of before were put back and the site answers from its disk again. {kept}"
+        else:
+            done = f"The settings of before are in effect and the site answers {'from its disk ' if from_disk else ''}again."
+        return f"{done} The bucket and what was copied stay; when the cause is mended, run again: the copy is taken up where it stands."
+
+    def _put_back(self, before: bytes) -> None:
+        if read_file(self.env_file) != before:
+            write_atomically(self.env_file, before)
 
     def _fetch_new(self) -> None:
         job = dataclasses.replace(
@@ -161,4 +163,4 @@ def is_on_s3(env: bytes) -> bool:
 def _said(exc: Exception) -> str:
     """The sentence of an error, without its full stop."""
     text = str(exc) if isinstance(exc, MediaError) else f"{type(exc).__name__}: {exc}"
-    return text.rstrip(".")
+    return " ".join(text.split()).rstrip(".")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from typing import Optional
 
@@ -25,7 +26,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.command
 #: In the order in which they are started. The worker and the scheduler write media too.
 UNITS = ("bookwyrm.service", "bookwyrm-worker.service", "bookwyrm-scheduler.service")
 _PROPERTIES = "Id,LoadState,ActiveState,User,WorkingDirectory,ExecStart,ActiveEnterTimestamp,MainPID"
-_BIND = re.compile(r"(?:--bind|-b)[ =](\S+)")
+_BIND = re.compile(r"(?<!\S)(?:--bind[ =]|-b ?)(\S+)")
 
 
 def find(folder: Optional[str]) -> Optional[Installation]:
@@ -80,19 +81,24 @@ def _python(exec_start: str, home: str) -> str:
 
 def _address(exec_start: str) -> str:
     """Where gunicorn listens, as seen from this machine; empty for a socket, which has no URL."""
-    found = _BIND.search(exec_start)
-    bind = found.group(1) if found else "127.0.0.1:8000"
-    if bind.startswith("unix:"):
-        return ""
-    host, _colon, port = bind.rpartition(":")
-    return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port or '8000'}/"  # noqa: S104
+    binds = _BIND.findall(exec_start) or ["127.0.0.1:8000"]
+    for host, port in re.findall(r"(?m)^(\[[^\]]*\]|[^:/]*)(?::(\d+))?$", "\n".join(binds)):
+        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port or '8000'}/"  # noqa: S104
+    return ""
 
 
 def _older_than(unit: Mapping[str, str], path: str) -> bool:
     """Whether a unit was started before a file was changed: the settings are read once, at the start."""
     try:
-        # The process's folder in /proc is made with the process.
-        started = os.stat(f"/proc/{int(unit.get('MainPID') or 0)}").st_ctime
-    except (OSError, ValueError):
+        started = _start_of(int(unit.get("MainPID") or 0))
+    except (OSError, ValueError, IndexError):
         return False
     return started < os.stat(path).st_mtime
+
+
+def _start_of(pid: int) -> float:
+    """When a process was started. The times of its folder in /proc tell only when somebody first looked there."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        ticks = int(file.read().rpartition(")")[2].split()[19])
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK")

@@ -174,6 +174,11 @@ def _class_of(code: str, status: int) -> type[S3Error]:
 
 def _without_answer(exc: BaseException, doing: str) -> S3Error:
     name = type(exc).__name__
+    if name == "SSLError":  # an OSError too
+        return Unreachable(
+            f"{doing} failed: no TLS connection to the endpoint ({exc}); check the scheme and port of endpoint_url, and where "
+            "the service has a certificate authority of its own, name its file in aws_ca_bundle"
+        )
     if isinstance(exc, OSError):
         return Unreachable(f"{doing} failed: the connection broke ({exc}); check the network")
     if name in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"):
@@ -185,7 +190,6 @@ def _without_answer(exc: BaseException, doing: str) -> S3Error:
         "ConnectTimeoutError",
         "ReadTimeoutError",
         "ConnectionClosedError",
-        "SSLError",
         "ProxyConnectionError",
         "HTTPClientError",
         "IncompleteReadError",

@@ -46,12 +46,9 @@ class Strategy:
 
     def decide(self, pair: Pair, server_ahead_ns: int) -> Action:
         """Decide by what walking and listing alone tell."""
-        source, destination = (pair.local, pair.remote) if self.upload else (pair.remote, pair.local)
-        if source is None:
-            return Action.EXTRA
-        if destination is None:
-            return Action.TRANSFER
-        assert pair.local is not None and pair.remote is not None
+        if pair.local is None or pair.remote is None:
+            source = pair.local if self.upload else pair.remote
+            return Action.EXTRA if source is None else Action.TRANSFER
         same = self._same(pair.local, pair.remote, server_ahead_ns)
         return Action.COMPARE if same is None else self.settle(same)
 

@@ -139,7 +139,7 @@ class Run:
         finally:
             self.account.add_requests(self._listing.requests)
         if self.job.delete and not self.account["failed"]:
-            for _ in self._deletable():
+            for _key in self._deletable():
                 self.account.count("deleted")
 
     # -- the two streams -------------------------------------------------------------------------------------------
@@ -180,8 +180,7 @@ class Run:
 
     def _size(self, pair: Pair) -> int:
         source = pair.local if self.job.upload else pair.remote
-        assert source is not None
-        return source.size
+        return 0 if source is None else source.size
 
     def _name(self, key: bytes) -> str:
         return shown(key[len(self.job.tree.prefix) :])
@@ -200,11 +199,9 @@ class Run:
             if self._is_settled(step):
                 return
             pair = step.pair
-            if self.job.upload:
-                assert pair.local is not None
+            if self.job.upload and pair.local is not None:
                 self._upload(pair.local)
-            else:
-                assert pair.remote is not None
+            elif not self.job.upload and pair.remote is not None:
                 self.account.count("downloaded", self._downloader.download(pair.remote), 1)
 
     def _foresee(self, step: Step) -> None:
@@ -268,7 +265,8 @@ class Run:
     def _is_compared(self, pair: Pair) -> bool:
         """Whether file and object are found the same or may not be made so, by their content."""
         job = self.job
-        assert pair.local is not None and pair.remote is not None
+        if pair.local is None or pair.remote is None:
+            return False
         same: Optional[bool] = False
         if pair.local.size == pair.remote.size:
             same = same_content(job.client, job.bucket, job.tree, pair.remote, self.account)

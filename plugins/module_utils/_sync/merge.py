@@ -24,13 +24,12 @@ def merge(files: Iterator[LocalFile], objects: Iterator[RemoteObject]) -> Iterat
     """Walk two sorted streams once, side by side, holding one item of each."""
     local, remote = next(files, None), next(objects, None)
     while local is not None or remote is not None:
-        if remote is None or (local is not None and local.key < remote.key):
-            assert local is not None
+        if local is not None and (remote is None or local.key < remote.key):
             yield Pair(local.key, local, None)
             local = next(files, None)
-        elif local is None or remote.key < local.key:
+        elif remote is not None and (local is None or remote.key < local.key):
             yield Pair(remote.key, None, remote)
             remote = next(objects, None)
-        else:
+        elif local is not None:
             yield Pair(local.key, local, remote)
             local, remote = next(files, None), next(objects, None)

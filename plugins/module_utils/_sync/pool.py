@@ -35,7 +35,7 @@ def run_all(items: Iterable[Item], work: Callable[[Item], None], threads: int) -
 
     workers: list[threading.Thread] = []
     try:
-        for _ in range(threads):
+        for _number in range(threads):
             worker = threading.Thread(target=loop, daemon=True)
             worker.start()
             workers.append(worker)
@@ -47,7 +47,7 @@ def run_all(items: Iterable[Item], work: Callable[[Item], None], threads: int) -
         stopped.set()
         raise
     finally:
-        for _ in workers:
+        for _worker in workers:
             waiting.put(None)
         for worker in workers:
             worker.join()

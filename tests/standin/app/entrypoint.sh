@@ -3,6 +3,11 @@
 set -e
 
 if [ "$1" = "gunicorn" ]; then
+    # for tests of a change-over that fails: a web that never comes up
+    if [ "$USE_S3" = true ] && [ -e images/web-does-not-start ]; then
+        echo "told not to start" >&2
+        exit 1
+    fi
     python manage.py migrate
     python manage.py initdb
     python manage.py compile_themes

@@ -1,0 +1,168 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-in instances of the docker kind: a real daemon, real compose of both generations, one project each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ansible_collections.selfhosted.media.tests.playbooks import ROOT, SECRETS_OF_ENV, STANDIN_VENV, StandIn
+from ansible_collections.selfhosted.media.tests.servers import Server, free_port
+
+HERE = ROOT / "tests" / "docker"
+CACHE = Path(os.environ.get("MEDIA_DOCKER_CACHE", Path.home() / ".cache" / "media-docker"))
+BASE = "standin-base"
+
+
+class DockerUnavailable(Exception):
+    """No daemon, or no compose, can run here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Docker:
+    """A daemon, and where the host listens for containers."""
+
+    host: str
+    address: str
+
+    def environment(self, compose: str) -> dict[str, str]:
+        """What makes one generation of compose, v1 or v2, the one that is found."""
+        chosen = {"DOCKER_HOST": self.host, "DOCKER_CONFIG": str(CACHE / "compose" / compose)}
+        return {**chosen, "PATH": str(CACHE / "compose" / compose)}
+
+
+def _run(*words: str, **environment: str) -> str:
+    done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if done.returncode == 3:  # as the scripts tell that the machine lacks something
+        raise DockerUnavailable((done.stderr or done.stdout).strip().splitlines()[-1])
+    if done.returncode:
+        raise RuntimeError(f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def docker() -> Iterator[Docker]:
+    """A daemon with the base image, and compose; given up in the end."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    host = _run(str(HERE / "docker-up.sh"), str(CACHE)).removeprefix("DOCKER_HOST=")
+    try:
+        _run(str(HERE / "compose-install.sh"), str(CACHE / "compose"))
+        requirements = str(ROOT / "tests" / "standin" / "requirements.txt")
+        _run(str(HERE / "base-image.sh"), BASE, requirements, str(CACHE / "base"), DOCKER_HOST=host)
+        yield Docker(host, _run(str(HERE / "host-address.sh"), DOCKER_HOST=host))
+    finally:
+        _run(str(HERE / "docker-down.sh"), str(CACHE))
+
+
+@dataclass
+class Project(StandIn):
+    """An instance in containers."""
+
+    name: str = ""
+    compose_command: list[str] = field(default_factory=list)
+
+    def compose(self, *words: str) -> str:
+        """Run compose on the project."""
+        return self._command([*self.compose_command, "-p", self.name, *words])
+
+    def docker(self, *words: str) -> str:
+        """Run docker."""
+        return self._command(["docker", *words])
+
+    def _command(self, command: list[str]) -> str:
+        path = os.pathsep.join([self.environment["PATH"], os.environ["PATH"]])
+        environment = {**os.environ, **self.environment, "PATH": path}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        if done.returncode:
+            raise RuntimeError(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What docker tells of the container of each service."""
+        labels = [f"com.docker.compose.project={self.name}", "com.docker.compose.oneoff=False"]
+        ids = self.docker("ps", "-aq", *(word for label in labels for word in ("--filter", f"label={label}"))).split()
+        told = json.loads(self.docker("inspect", *ids)) if ids else []
+        return {item["Config"]["Labels"]["com.docker.compose.service"]: item for item in told}
+
+    def lives(self) -> dict[str, tuple[str, str]]:
+        """The id of each service's container and when it was started: whether it was made anew, or restarted."""
+        return {name: (item["Id"], item["State"]["StartedAt"]) for name, item in self.containers().items()}
+
+    def media(self) -> Path:
+        """The media folder on this machine, as docker tells it."""
+        mounts = self.containers()["web"]["Mounts"]
+        return Path(next(mount["Source"] for mount in mounts if mount["Destination"] == "/app/images"))
+
+    def tree(self) -> dict[str, bytes]:
+        media = self.media()
+        return {str(path.relative_to(media)): path.read_bytes() for path in media.rglob("*") if path.is_file()}
+
+    def manage(self, *words: str) -> str:
+        return self.compose("exec", "-T", "web", "python", "manage.py", *words)
+
+    def start(self) -> None:
+        """Build, fill the volumes with what was seeded, start, wait for the page."""
+        self.compose("build", "--quiet")
+        self.compose("up", "--no-start")
+        script = [sys.executable, str(ROOT / "tests" / "standin" / "make_instance.py"), str(self.folder)]
+        self._command(["env", f"COMPOSE_PROJECT_NAME={self.name}", f"STANDIN_BASE={BASE}", *script, "--load-volumes"])
+        self.compose("up", "-d")
+        self.wait(60)
+
+    def down(self) -> None:
+        """Remove everything that docker has of the project."""
+        for item in self.containers().values():
+            self.docker("rm", "-f", "-v", item["Id"])
+        self.compose("down", "-v", "--rmi", "local", "-t", "1", "--remove-orphans")
+
+
+@contextlib.contextmanager
+def project(
+    docker: Docker, folder: Path, server: Server, bucket: str, compose: str = "v2", start: bool = True, **options: Any
+) -> Iterator[Project]:
+    """Make and start an instance under a project name of its own. Options are make_instance.py's."""
+    port = free_port()
+    settings = {"release": "0.9.2", "domain": "localhost", "covers": 8, "thumbnails": 2, **options}
+    words = [
+        word
+        for name, value in settings.items()
+        for word in ([f"--{name}"] if value is True else [f"--{name}", str(value)])
+    ]
+    script = str(ROOT / "tests" / "standin" / "make_instance.py")
+    places = ["--kind", "docker", "--venv", str(STANDIN_VENV), "--port", str(port)]
+    subprocess.run([sys.executable, script, str(folder), *places, *words], check=True, capture_output=True, timeout=120)
+    made = Project(
+        folder,
+        {
+            "bookwyrm_dir": str(folder),
+            "bookwyrm_s3_provider": "ceph",
+            "bookwyrm_s3_bucket": bucket,
+            "bookwyrm_s3_endpoint_url": server.endpoint_url,
+            "bookwyrm_s3_access_key": server.access_key,
+            "bookwyrm_s3_secret_key": server.secret_key,
+            "bookwyrm_health_timeout": 60,
+        },
+        docker.environment(compose),
+        [server.secret_key, *SECRETS_OF_ENV],
+        port=port,
+        name=f"shelf{uuid4().hex[:8]}",
+        compose_command=["docker-compose"] if compose == "v1" else ["docker", "compose"],
+    )
+    try:
+        if start:
+            made.start()
+        yield made
+    finally:
+        made.down()

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Everything that is checked without being run. All checks run, also after one has failed; the last line names those.
+# The tools are those of `make setup`, which puts them first on PATH; shellcheck is the machine's, where it has one.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+collection=.venv/collections/ansible_collections/selfhosted/media
+failed=
+
+check() { # NAME COMMAND...
+  local name=$1 start=$SECONDS
+  shift
+  "$@" || failed="$failed, $name"
+  echo "== lint: $name: $((SECONDS - start)) s"
+}
+
+shell_scripts() {
+  if ! command -v shellcheck >/dev/null; then
+    echo "shellcheck is not installed; shell scripts are not checked"
+    return
+  fi
+  # The stand-in's systemctl is Python behind a line of shell.
+  git ls-files -coz --exclude-standard | xargs -0 grep -lE '^#!.*(bash|/sh|env sh)$' | grep -v '^tests/standin/systemctl$' | xargs shellcheck
+}
+
+check "ruff format" ruff format --check .
+check "ruff" ruff check .
+check "shellcheck" shell_scripts
+check "mypy" mypy
+check "mypy for Python 3.9" mypy --python-version 3.9 --cache-dir .mypy_cache/targets \
+  $collection/plugins/modules $collection/plugins/module_utils
+check "ansible-lint" ansible-lint --offline --profile production --strict
+check "antsibull-docs" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
+check "antsibull-changelog" antsibull-changelog lint
+check "ansible-test sanity" python tests/sanity.py
+
+if [ -n "$failed" ]; then
+  echo "lint has failed: ${failed#, }"
+  exit 1
+fi

@@ -1,0 +1,208 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The change-over with everything around it played: the order of its steps, and what each failure leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing import edit
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._instance import switch as module
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, CommandFailed, Runner
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import Page, Unhealthy
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import Switch, is_on_s3
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Job
+
+DISK, S3 = b"DOMAIN=books.example\nUSE_S3=false\n", b"DOMAIN=books.example\nUSE_S3=true\n"
+
+
+class World:
+    """Notes what is done, and fails where it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.env, self.kept = folder / ".env", folder / ".env.before-s3"
+        self.env.write_bytes(DISK)
+        self.events: list[str] = []
+        self.failing: dict[str, Exception] = {}
+        self.since: list[tuple[bool, Optional[float]]] = []
+
+    def happen(self, event: str) -> None:
+        self.events.append(event)
+        if is_on_s3(self.env.read_bytes()):
+            event += " on s3"
+        if event in self.failing:
+            raise self.failing[event]
+
+    def switch(self) -> Switch:
+        world = self
+
+        class FakeRunner(Runner):
+            def run(self, command: Command, doing: str) -> str:
+                world.happen(str(command))
+                return ""
+
+        class Looker:
+            def look(self) -> Page:
+                world.happen("look")
+                return Page(200, "", "")
+
+        job: Any = Job(None, None, "bucket", changed_since=1000.0)  # type: ignore[arg-type]
+        edited = edit(self.env.read_bytes(), {"USE_S3": "true", "AWS_STORAGE_BUCKET_NAME": "books"})
+        return Switch(
+            FakeRunner("/"), "stop", "start", Looker(), job, str(self.env), edited, str(self.kept), health_timeout=0
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World(tmp_path)
+
+    class FakeRun:
+        def __init__(self, job: Job) -> None:
+            self.job, self.account, self.started = job, Account(), 5000.0
+
+        def carry_out(self) -> None:
+            made.since.append((self.job.upload, self.job.changed_since))
+            made.happen("copy" if self.job.upload else "fetch")
+
+    monkeypatch.setattr(module, "Run", FakeRun)
+    yield made
+
+
+def fail(world: World) -> str:
+    with pytest.raises(MediaError) as caught:
+        world.switch().carry_out()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_order(world: World) -> None:
+    world.env.chmod(0o640)
+    result = world.switch().carry_out()
+    assert world.events == ["copy", "stop", "copy", "start", "look"]
+    assert world.since == [(True, 998.0), (True, 4998.0)]
+    assert is_on_s3(world.env.read_bytes())
+    assert world.kept.read_bytes() == DISK
+    assert world.kept.stat().st_mode & 0o777 == 0o640
+    assert result["uploaded"] == 0 and result["status"] == 200
+
+
+def test_nothing_is_stopped_when_the_copy_before_it_fails(world: World) -> None:
+    world.failing = {"copy": MediaError("no room")}
+    assert "no room" in fail(world)
+    assert world.events == ["copy"]
+    assert (world.env.read_bytes(), world.kept.exists()) == (DISK, False)
+
+
+@pytest.mark.parametrize(
+    ("failing", "step", "events"),
+    [
+        ("stop", "Stopping the services", ["copy", "stop", "start", "look"]),
+        ("start on s3", "Starting the services", ["copy", "stop", "copy", "start", "stop", "fetch", "start", "look"]),
+        (
+            "look on s3",
+            "Waiting for the front page",
+            ["copy", "stop", "copy", "start", "look", "stop", "fetch", "start", "look"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("error", [CommandFailed("it said:\n  no\nway."), Unhealthy("no way"), RuntimeError("no way")])
+def test_each_step_is_undone(world: World, failing: str, step: str, events: list[str], error: Exception) -> None:
+    world.failing = {failing: error}
+    message = fail(world)
+    assert message.startswith(f"{step} failed, so the change-over was undone. ")
+    assert "no way" in message and "the site answers from its disk again" in message and "run again" in message
+    assert world.events == events
+    assert (world.env.read_bytes(), world.kept.exists()) == (DISK, False)
+
+
+def test_the_copy_in_the_stop_fails(world: World) -> None:
+    switch = world.switch()
+    error = MediaError("1 files could not be copied")
+
+    class Second:
+        """The second copy fails, not the first."""
+
+        def __contains__(self, event: str) -> bool:
+            return event == "copy" and world.events.count("copy") == 2
+
+        def __getitem__(self, _event: str) -> Exception:
+            return error
+
+    world.failing = Second()  # type: ignore[assignment]
+    with pytest.raises(
+        MediaError, match=r"Copying what is new failed, .* 1 files could not be copied\. The settings of"
+    ):
+        switch.carry_out()
+    assert world.events == ["copy", "stop", "copy", "start", "look"]
+    assert (world.env.read_bytes(), world.kept.exists()) == (DISK, False)
+
+
+def test_files_that_cannot_be_copied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account()
+    account.remark("failed", "covers/a.jpg", "permission denied")
+    fake = SimpleNamespace(account=account, started=1.0, carry_out=lambda: None)
+    monkeypatch.setattr(module, "Run", lambda _job: fake)
+    assert "1 files could not be copied; the first: covers/a.jpg: permission denied" in fail(world)
+    assert world.events == []
+
+
+def test_the_settings_cannot_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: str, _data: bytes) -> None:
+        raise MediaError("Cannot write .env: there is no room left")
+
+    monkeypatch.setattr(module, "write_atomically", refuse)
+    message = fail(world)
+    assert message.startswith("Writing the settings failed") and "no room left" in message
+    assert world.events == ["copy", "stop", "copy", "start", "look"]
+    assert (world.env.read_bytes(), world.kept.exists()) == (DISK, False)
+
+
+def test_an_undo_that_fails_in_part_tries_the_rest_and_tells(world: World) -> None:
+    world.failing = {
+        "start on s3": CommandFailed("broken"),
+        "fetch on s3": MediaError("S3 is gone"),
+        "look": Unhealthy("502"),
+    }
+    message = fail(world)
+    assert "Not all of the undo worked: S3 is gone; 502, for 0 s." in message
+    assert "answers from its disk" not in message
+    assert world.events[-2:] == ["start", "look"]
+    assert world.env.read_bytes() == DISK
+
+
+def test_a_kept_file_of_an_earlier_migration_is_replaced(world: World) -> None:
+    world.kept.write_bytes(b"old")
+    world.switch().carry_out()
+    assert world.kept.read_bytes() == DISK
+
+
+def test_an_instance_on_s3_stays_there(world: World) -> None:
+    world.env.write_bytes(S3)
+    world.kept.write_bytes(DISK)
+    switch = world.switch()
+    assert switch.edited.content != S3
+    world.failing = {"start on s3": CommandFailed("broken")}
+    with pytest.raises(MediaError, match="Not all of the undo worked: broken"):
+        switch.carry_out()
+    assert (world.env.read_bytes(), world.kept.read_bytes()) == (S3, DISK)
+    assert "fetch" not in world.events
+    world.failing = {}
+    switch = replace(world.switch(), edited=edit(S3, {"USE_S3": "true"}))
+    switch.carry_out()
+    assert (world.env.read_bytes(), world.kept.read_bytes()) == (S3, DISK)
+
+
+@pytest.mark.parametrize(
+    ("env", "on_s3"), [(S3, True), (DISK, False), (b"", False), (b'USE_S3="True"\r\n', True), (b"#USE_S3=true", False)]
+)
+def test_which_side(env: bytes, on_s3: bool) -> None:
+    assert is_on_s3(env) is on_s3
