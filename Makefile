@@ -10,12 +10,16 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
 export STANDIN_VENV := $(CURDIR)/$(STANDIN_VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo demo-stop test lint unit integration molecule format clean
+# Runs a command and says how long it took.
+timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - start)) s"; exit $$code
+
+.PHONY: help setup demo demo-stop test lint unit integration molecule format changelog clean
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
 	@echo 'make test   everything CI runs: lint, unit, integration, molecule'
-	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation'
+	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation; make format mends what ruff can'
+	@echo 'make unit, make integration, make molecule: the other parts of make test'
 
 setup: $(VENV)/.ready
 
@@ -39,23 +43,24 @@ demo-stop: setup
 test: lint unit integration molecule
 
 lint: setup
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	tests/lint.sh
+	$(call timed,lint,tests/lint.sh)
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 unit: setup
-	$(BIN)/pytest tests/unit tests/standin
+	$(call timed,unit,pytest tests/unit tests/standin)
 
 integration: setup
-	$(BIN)/pytest tests/integration
+	$(call timed,integration,pytest tests/integration)
 
 molecule: setup
-	cd extensions && $(CURDIR)/$(BIN)/molecule test --all
+	$(call timed,molecule,molecule test --all)
+
+# Writes CHANGELOG.rst anew from changelogs/fragments.
+changelog: setup
+	antsibull-changelog release --update-existing --refresh --reload-plugins
 
 clean:
 	rm -rf build $(VENV)

@@ -205,7 +205,8 @@ def switch_of(params: dict[str, Any], connection: Connection, edited: Edited) ->
     threads = concurrency_of(params)
     runner = Runner(params["chdir"])
     job = Job(
-        connect(connection, max_connections=threads),
+        # While the site stands still, going back is better than waiting for a service that does not answer.
+        connect(connection, max_connections=threads, connect_timeout=10),
         tree_of(params),
         params["bucket"],
         overwrite=params["overwrite"] == "changed",

@@ -38,7 +38,7 @@ SWITCH = "Stop, copy what is new, write the settings, start"
 
 @dataclass
 class Answers:
-    """Asks nginx for the front page every 50 ms, past its cache, and notes when a page came."""
+    """Asks nginx for the front page five times a second, past its cache, and notes when a page came."""
 
     site: Project
     at: list[float] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Answers:
         with contextlib.suppress(OSError, http.client.HTTPException):
             if fetch(self.site.absolute(f"?n=1&fresh={uuid4().hex}")).status == 200:
                 self.at.append(time.time())
-        time.sleep(0.05)
+        time.sleep(0.2)
 
     @property
     def gaps(self) -> list[float]:
@@ -67,10 +67,10 @@ class Arguments:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 line = path.read_bytes()
-                self.seen += b"--no-deps\0-e\0AWS_SECRET_ACCESS_KEY\0" in line
+                self.seen += b"\0-e\0AWS_SECRET_ACCESS_KEY\0" in line
                 if self.secret in line:
                     self.leaks.add(line)
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 @dataclass
@@ -100,6 +100,11 @@ class Migrated:
         self.public_url = self.public_url or f"{self.server.endpoint_url}/{self.bucket}"
         picture = next(content for name, content in self.tree_before.items() if name.startswith("covers/"))
         self.visitors = Visitors(self.site, picture)
+
+    def visit(self) -> None:
+        """Upload once a second: every upload is work for web and for the worker, and the machine is small."""
+        self.visitors()
+        time.sleep(0.8)
 
     def objects(self) -> dict[str, dict[str, Any]]:
         """The bucket's objects."""
@@ -167,7 +172,7 @@ def migrated(docker: Docker, server: Server, folder: Path) -> Iterator[Migrated]
         done.kept_after_failing = (site.folder / ".env.before-s3").exists()
         broken.unlink()
         began = str(time.time())
-        with in_background(done.answers), in_background(done.visitors), in_background(done.arguments):
+        with in_background(done.answers), in_background(done.visit), in_background(done.arguments):
             done.play("run")
         created = site.docker(
             *("events", "--since", began, "--until", str(time.time()), "--filter", "event=create"),
@@ -219,16 +224,20 @@ def test_the_page_shows_the_same_images_from_the_bucket(migrated: Migrated) -> N
 
 
 def test_static_assets_have_their_types_though_web_collects_them_again(migrated: Migrated) -> None:
-    types = {"css": "text/css", "woff2": "font/woff2", "woff": "font/woff", "js": "text/javascript"}
+    types = {"css": "text/css", "woff2": "font/woff2", "woff": "font/woff", "svg": "image/svg+xml"}
     statics = [url for url in migrated.site.statics() if "/static/" in url]
     assert set(types) <= {url.rpartition(".")[2] for url in statics}
     for url in statics:
         answer = fetch(url)
         assert url.startswith(f"{migrated.public_url}/static/")
         assert answer.status == 200
-        assert answer.headers["content-type"].startswith(types.get(url.rpartition(".")[2], "image/"))
+        ending = url.rpartition(".")[2]
+        assert answer.headers["content-type"].partition(";")[0] == types.get(ending) or ending not in types
     # the image has no mime.types, so the fonts were wrong twice: after the one-off container and after the start
-    for task in ("Mend the content types of the static assets", "Mend the content types that the start has collected"):
+    for task in (
+        "Mend the content types of the static assets",
+        "Mend the content types that the start has collected anew",
+    ):
         assert migrated.runs["run"].results(task)[0]["changed"]
 
 

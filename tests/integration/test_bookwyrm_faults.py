@@ -46,6 +46,8 @@ while True:
         threading.Thread(target=pump, args=pair, daemon=True).start()
 """
 
+pytestmark = pytest.mark.timeout(900)  # whole playbooks on a busy machine
+
 
 @pytest.fixture(scope="module")
 def site(ceph: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:

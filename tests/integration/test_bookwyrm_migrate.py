@@ -26,6 +26,8 @@ from ansible_collections.selfhosted.media.tests.servers import Server
 
 COVERS = 20
 
+pytestmark = pytest.mark.timeout(900)  # whole playbooks on a busy machine
+
 
 @dataclass
 class Migrated:

@@ -22,6 +22,8 @@ CONNECTORS = (
     "from bookwyrm.models import Connector as C; print(*C.objects.values_list('identifier', 'covers_url'), sep='\\n')"
 )
 
+pytestmark = pytest.mark.timeout(900)  # whole playbooks on a busy machine
+
 
 def objects(server: Server, bucket: str) -> dict[str, Any]:
     """The bucket's objects and when they were written."""

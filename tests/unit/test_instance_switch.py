@@ -54,7 +54,12 @@ class World:
                 world.happen("look")
                 return Page(200, "", "")
 
-        job: Any = Job(None, None, "bucket", changed_since=1000.0)  # type: ignore[arg-type]
+        class Client:
+            def head_bucket(self, **_options: str) -> None:
+                if "ask" in world.failing and "stop" in world.events:
+                    raise world.failing["ask"]
+
+        job: Any = Job(Client(), None, "bucket", changed_since=1000.0)  # type: ignore[arg-type]
         edited = edit(self.env.read_bytes(), {"USE_S3": "true", "AWS_STORAGE_BUCKET_NAME": "books"})
         return Switch(
             FakeRunner("/"), "stop", "start", Looker(), job, str(self.env), edited, str(self.kept), health_timeout=0
@@ -106,6 +111,7 @@ def test_nothing_is_stopped_when_the_copy_before_it_fails(world: World) -> None:
     ("failing", "step", "events"),
     [
         ("stop", "Stopping the services", ["copy", "stop", "start", "look"]),
+        ("ask", "Copying what is new", ["copy", "stop", "copy", "start", "look"]),
         ("start on s3", "Starting the services", ["copy", "stop", "copy", "start", "stop", "fetch", "start", "look"]),
         (
             "look on s3",

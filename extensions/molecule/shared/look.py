@@ -33,7 +33,7 @@ def images(site: str) -> dict[str, dict[str, Any]]:
     with urllib.request.urlopen(f"{site}/?n=ALL", timeout=20) as answer:
         page = answer.read().decode()
     urls = {urllib.parse.urljoin(site, url) for url in re.findall(r'(?:src|srcset)="([^"]*/images/[^"]+)"', page)}
-    return {"images/" + url.partition("/images/")[2]: fetch(url) for url in urls}
+    return {"images/" + urllib.parse.unquote(url.partition("/images/")[2]): fetch(url) for url in urls}
 
 
 def objects(endpoint_url: str, bucket: str) -> list[str]:

@@ -22,6 +22,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyr
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import Looker, Page, wait_until_healthy
 from ansible_collections.selfhosted.media.plugins.module_utils._io import keep_copy, read_file, write_atomically
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Job, Run
 
 Result = TypeVar("Result")
@@ -94,6 +95,9 @@ class Switch:
             raise MediaError(
                 f"{run.account['failed']} files could not be copied; the first: {first['name']}: {first['reason']}"
             )
+        if not run.account["uploaded"]:  # then nobody has asked the bucket, which the services are about to need
+            with explained(f"looking at bucket {self.job.bucket}"):
+                self.job.client.head_bucket(Bucket=self.job.bucket)
         return run
 
     def _write_settings(self) -> None:

@@ -1,0 +1,150 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as users get it: built, installed into an empty place beside nothing but ansible-core and boto3, run by name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible_collections.selfhosted.media.tests.playbooks import ROOT, Outcome, StandIn, standin
+from ansible_collections.selfhosted.media.tests.servers import Server
+
+PLAYBOOKS = sorted(path.stem for path in ROOT.glob("playbooks/*.yml"))
+PLUGINS = {
+    "module": sorted(path.stem for path in ROOT.glob("plugins/modules/*.py")),
+    "filter": sorted(path.stem for path in ROOT.glob("plugins/filter/*.py")),
+    "role": sorted(path.parent.name for path in ROOT.glob("roles/*/tasks")),
+}
+
+
+@dataclass
+class Installed:
+    """A user's machine: one virtual environment, one collection, a home of its own."""
+
+    folder: Path
+    tarball: Path
+
+    @property
+    def programs(self) -> Path:
+        return self.folder / "venv" / "bin"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "PATH": os.pathsep.join([str(self.programs), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]),
+        }
+
+    def run(self, *command: str, environment: dict[str, str] | None = None) -> Outcome:
+        done = subprocess.run(
+            [str(self.programs / command[0]), *command[1:]],
+            cwd=self.folder,
+            env={**self.environment, **(environment or {})},
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+        return Outcome(done.returncode, done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("user")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    # The same versions as here; the caller's pip settings, and so its index, hold.
+    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in ("ansible-core", "boto3")]
+    pip = [str(folder / "venv" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *wanted]
+    subprocess.run(pip, check=True)
+    galaxy = str(folder / "venv" / "bin" / "ansible-galaxy")
+    quiet = {"check": True, "capture_output": True}
+    subprocess.run([galaxy, "collection", "build", "--output-path", str(folder)], cwd=ROOT, **quiet)  # type: ignore[call-overload]
+    (tarball,) = folder.glob("selfhosted-media-*.tar.gz")
+    machine = Installed(folder, tarball)
+    done = machine.run(
+        "ansible-galaxy", "collection", "install", "--offline", str(tarball), "-p", str(folder / "collections")
+    )
+    assert done.code == 0, done.output
+    return machine
+
+
+def test_the_tarball_holds_what_users_need_and_nothing_else(installed: Installed) -> None:
+    with tarfile.open(installed.tarball) as archive:
+        names = [name for name in archive.getnames() if name != "."]
+    top = {name.split("/")[0] for name in names}
+    assert top == {
+        "CHANGELOG.rst", "COPYING", "FILES.json", "MANIFEST.json", "README.md",
+        "changelogs", "docs", "meta", "playbooks", "plugins", "roles",
+    }  # fmt: skip
+    assert not [name for name in names if re.search(r"__pycache__|\.pyc$|(^|/)\.|\.tar\.gz$", name)]
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
+    known = set(listed.stdout.decode().splitlines())
+    files = {name for name in names if (ROOT / name).is_file()}
+    assert files <= known
+    assert files >= {name for name in known if name.startswith(("plugins/", "roles/", "playbooks/", "meta/"))}
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_playbooks_are_found_by_name(installed: Installed, playbook: str) -> None:
+    for option in ("--syntax-check", "--list-tasks"):
+        done = installed.run("ansible-playbook", f"selfhosted.media.{playbook}", "-i", "books,", option)
+        assert done.code == 0, done.output
+    assert "BookWyrm" in done.output
+
+
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_everything_has_its_page(installed: Installed, kind: str) -> None:
+    names = [f"selfhosted.media.{name}" for name in PLUGINS[kind]]
+    done = installed.run("ansible-doc", "-t", kind, "--json", *names)
+    assert done.code == 0, done.output
+    assert sorted(json.loads(done.output[done.output.index("{") :])) == sorted(names)
+
+
+@pytest.fixture
+def books(installed: Installed, tmp_path: Path, moto_server: Server, bucket_name: str) -> StandIn:  # type: ignore[misc]
+    with standin(tmp_path / "bookwyrm", moto_server, bucket_name, covers=5) as instance:
+        yield instance
+
+
+def run_playbook(machine: Installed, instance: StandIn, *options: str) -> Outcome:
+    interpreter = str(machine.programs / "python")
+    instance.variables.update(bookwyrm_s3_provider="generic", bookwyrm_s3_region="us-east-1")
+    command, _environment = instance.command("bookwyrm_migrate", *options, ansible_python_interpreter=interpreter)
+    path = os.pathsep.join([str(instance.folder / "systemd"), machine.environment["PATH"]])
+    return machine.run(*command, environment={"PATH": path})
+
+
+def test_bookwyrm_migrate_works_from_it(installed: Installed, books: StandIn) -> None:
+    env = (books.folder / ".env").read_bytes()
+    check = run_playbook(installed, books, "--check", "--diff")
+    assert check.code == 0, check.output
+    assert (books.folder / ".env").read_bytes() == env
+    assert str(ROOT) not in check.output
+
+    assert all(url.startswith("/images/") for url in books.images())
+    done = run_playbook(installed, books)
+    assert done.code == 0, done.output
+    assert books.images()
+    assert all(books.variables["bookwyrm_s3_bucket"] in url for url in books.images())
+
+
+def test_a_wrong_value_is_told_by_its_variable(installed: Installed, books: StandIn) -> None:
+    done = run_playbook(installed, books, "-e", "bookwyrm_install_type=foo")
+    assert done.code != 0
+    assert "value of bookwyrm_install_type must be one of: auto, docker, systemd, got: foo" in done.output
