@@ -56,7 +56,7 @@ def stop() -> None:
         return
     if b"moto" in command:  # not another process that has got the number since
         os.kill(pid, signal.SIGTERM)
-        for _ in range(100):
+        for _attempt in range(100):
             if not Path(f"/proc/{pid}").exists():
                 return
             time.sleep(0.1)
@@ -101,7 +101,7 @@ def make_instance() -> None:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes] | None = None) -> None:
-    for _ in range(300):
+    for _attempt in range(300):
         if process is not None and process.poll() is not None:
             sys.exit(f"the S3 server ended at once; see {DEMO / 's3.log'}")
         try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.selfhosted.media.tests.servers import Server, ServerUnavailable
+from hypothesis import settings
 
 # What the administrator of this machine has set for AWS must not reach the tests.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -21,6 +22,11 @@ for _name in [name for name in os.environ if name.startswith("AWS_")]:
 os.environ.update(
     AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null", AWS_EC2_METADATA_DISABLED="true"
 )
+
+
+# The same examples in every run: a test that fails by chance proves nothing. HYPOTHESIS_PROFILE=default looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @contextlib.contextmanager

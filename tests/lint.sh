@@ -28,7 +28,7 @@ check "shellcheck" shell_scripts
 check "mypy" mypy
 check "mypy for Python 3.9" mypy --python-version 3.9 --cache-dir .mypy_cache/targets \
   $collection/plugins/modules $collection/plugins/module_utils
-check "ansible-lint" ansible-lint --offline --profile production --strict
+check "ansible-lint" ansible-lint --strict
 check "antsibull-docs" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
 check "antsibull-changelog" antsibull-changelog lint
 check "ansible-test sanity" python tests/sanity.py

@@ -12,7 +12,7 @@ script installs pip from the index with the wheel that Python bundles, so that o
 from __future__ import annotations
 
 import configparser
-import inspect
+import importlib.util
 import os
 import re
 import shutil
@@ -20,8 +20,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-import ansible_test
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(sys.prefix) / "sanity"
@@ -36,7 +34,10 @@ runpy.run_module("pip.__main__", run_name="__main__", alter_sys=True)
 
 def write_get_pip() -> None:
     """Put the stand-in where ansible-test keeps what it has downloaded."""
-    internal = Path(inspect.getfile(ansible_test)).parent / "_internal" / "python_requirements.py"
+    found = importlib.util.find_spec("ansible_test")
+    if found is None or found.origin is None:
+        raise SystemExit("there is no ansible-test here; run make setup")
+    internal = Path(found.origin).parent / "_internal" / "python_requirements.py"
     versions = set(re.findall(r"pip='([\d.]+)'", internal.read_text(encoding="utf-8")))
     if not versions:
         raise SystemExit(f"{internal} does not say which get-pip.py it wants")

@@ -107,7 +107,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-COMMANDS = ("manage", "manage_running", "static", "stop", "start", "purge_proxy", "prepare")
+COMMANDS = ("manage", "manage_running", "static", "stop", "start", "is_failed", "purge_proxy", "prepare")
 
 
 def installation_of(params: dict[str, Any]) -> Installation:

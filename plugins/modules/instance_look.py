@@ -14,6 +14,7 @@ description:
   - B(Private to the roles of this collection.) Its options and results may change in any release.
 extends_documentation_fragment:
   - selfhosted.media.attributes
+  - selfhosted.media.health
 attributes:
   check_mode:
     support: full
@@ -26,19 +27,6 @@ options:
     description: Folder of the instance.
     type: path
     required: true
-  health_url:
-    description: URL of the front page on the target.
-    type: str
-    default: ''
-  health_command:
-    description: What comes before C(python -c) to ask for the page inside a container; used when O(health_url) is empty.
-    type: list
-    elements: str
-    default: []
-  health_headers:
-    description: Headers to send, as the proxy would.
-    type: dict
-    default: {}
   health_timeout:
     description: Seconds to wait for the page.
     type: int

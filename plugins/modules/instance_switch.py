@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - selfhosted.media.attributes
   - selfhosted.media.attributes.s3
   - selfhosted.media.s3
+  - selfhosted.media.health
   - selfhosted.media.tree
 attributes:
   check_mode:
@@ -79,19 +80,11 @@ options:
     type: list
     elements: str
     required: true
-  health_url:
-    description: URL of the front page on the target.
-    type: str
-    default: ''
-  health_command:
-    description: What comes before C(python -c) to ask for the page inside a container; used when O(health_url) is empty.
+  failed_command:
+    description: Ends with 0 when the service has failed for good, so that nobody need wait; a list of words. If empty, nothing tells.
     type: list
     elements: str
     default: []
-  health_headers:
-    description: Headers to send, as the proxy would.
-    type: dict
-    default: {}
   health_timeout:
     description: Seconds to wait for the front page.
     type: int
@@ -196,6 +189,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "secret_values": {"type": "dict", "default": {}, "no_log": True},
     "stop_command": {"type": "list", "elements": "str", "required": True},
     "start_command": {"type": "list", "elements": "str", "required": True},
+    "failed_command": {"type": "list", "elements": "str", "default": []},
     "health_timeout": {"type": "int", "default": 300},
 }
 
@@ -227,6 +221,7 @@ def switch_of(params: dict[str, Any], connection: Connection, edited: Edited) ->
         edited,
         params["kept_file"],
         params["health_timeout"],
+        command_of(params["failed_command"]) if params["failed_command"] else "",
         log=lambda message: syslog.syslog(f"selfhosted.media switch of {params['chdir']}: {message}"),
     )
 

@@ -18,7 +18,9 @@ fill() { # ROOT REQUIREMENTS: mmdebstrap calls this script back with the unpacke
   cp "$requirements" "$root/wheels/requirements.txt"
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" sh -ec '
     python3 -m venv /venv
-    /venv/bin/pip install -q --isolated --no-index --find-links /wheels -r /wheels/requirements.txt'
+    /venv/bin/pip install -q --isolated --no-index --find-links /wheels -r /wheels/requirements.txt
+    # A container that is made anew has nothing compiled but what the image has, and the import changes the times of files.
+    /venv/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /venv/lib >/dev/null || true'
   # Without mime.types Python does not know fonts' and webp's content types: a fault of real containers to test against.
   rm -rf "$root/wheels" "$root/etc/mime.types" "$root/etc/resolv.conf" "$root/etc/hostname"
 }

@@ -77,7 +77,7 @@ def migrated(ceph: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         before = snapshot(site, ceph)
         check = site.play("bookwyrm_migrate", "--check")
         untouched = {name: (value, snapshot(site, ceph)[name]) for name, value in before.items()}
-        watch, visitors = Watch(site), Visitors(site, next(v for k, v in tree.items() if k.startswith("covers/")))
+        watch, visitors = Watch(site), Visitors(site, min(v for k, v in tree.items() if k.startswith("covers/")))
         with in_background(watch), in_background(visitors):
             run = site.play("bookwyrm_migrate")
         yield Migrated(site, ceph, bucket, env, tree, images, statics, untouched, check, run, watch, visitors)

@@ -72,9 +72,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     wanted = [f"{name}=={importlib.metadata.version(name)}" for name in ("ansible-core", "boto3")]
     pip = [str(folder / "venv" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *wanted]
     subprocess.run(pip, check=True)
-    galaxy = str(folder / "venv" / "bin" / "ansible-galaxy")
-    quiet = {"check": True, "capture_output": True}
-    subprocess.run([galaxy, "collection", "build", "--output-path", str(folder)], cwd=ROOT, **quiet)  # type: ignore[call-overload]
+    build = [str(folder / "venv" / "bin" / "ansible-galaxy"), "collection", "build", "--output-path", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (tarball,) = folder.glob("selfhosted-media-*.tar.gz")
     machine = Installed(folder, tarball)
     done = machine.run(

@@ -69,7 +69,7 @@ def test_what_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> Non
         Runner(str(tmp_path), timeout=0.5 + 0.2).run("sleep 30 & echo $! > child; wait", "it")
     assert time.monotonic() - began < 10
     child = (tmp_path / "child").read_text().strip()
-    for _ in range(50):
+    for _attempt in range(50):
         status = Path(f"/proc/{child}/stat")
         if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
             break

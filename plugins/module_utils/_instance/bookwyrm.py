@@ -160,6 +160,8 @@ class Installation:
     static: list[str]
     stop: list[str]
     start: list[str]
+    #: ends with 0 when the web service has failed for good; empty where nothing tells
+    is_failed: list[str]
     #: empties the proxy's cache, which holds pages for a minute
     purge_proxy: list[str]
     #: makes what a new instance needs before its first command: image, database, broker

@@ -175,6 +175,7 @@ def _installation(home: str, compose: list[str], release: Release, **rest: Any) 
     one_off = [*compose, "run", "--rm", "-T", "--no-deps", ENVIRONMENT, "web"]
     return Installation(
         install_type="docker",
+        is_failed=[],  # compose's containers are started again and again
         folder=home,
         user=None,
         manage=[*one_off, "python", "manage.py"],

@@ -15,7 +15,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed, Runner
@@ -143,8 +143,13 @@ def urls_in(body: str, beginning: str) -> list[str]:
     return list(dict.fromkeys(urllib.parse.quote(html.unescape(url), safe=_URL_CHARACTERS) for url in found))
 
 
-def wait_until_healthy(looker: Looker, seconds: float, pause: float = 0.5) -> Page:
-    """Look until the page is healthy. Raises Unhealthy with the last thing seen when the time is over."""
+def wait_until_healthy(
+    looker: Looker, seconds: float, pause: float = 0.5, has_died: Callable[[], bool] = lambda: False
+) -> Page:
+    """Look until the page is healthy.
+
+    Raises Unhealthy with the last thing seen when the time is over, or at once when the service has died for good.
+    """
     deadline = time.monotonic() + seconds
     while True:
         problem: Optional[str] = None
@@ -155,6 +160,8 @@ def wait_until_healthy(looker: Looker, seconds: float, pause: float = 0.5) -> Pa
             problem = f"the front page answers {page.status}"
         except Unhealthy as exc:
             problem = str(exc)
+        if has_died():
+            raise Unhealthy(f"{problem}: the service has ended by itself; its log tells why")
         if time.monotonic() > deadline:
             raise Unhealthy(f"{problem}, for {seconds:.0f} s")
         time.sleep(pause)

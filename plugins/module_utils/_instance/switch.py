@@ -19,7 +19,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing i
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading import read
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import TRUE
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, Runner
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, CommandFailed, Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import Looker, Page, wait_until_healthy
 from ansible_collections.selfhosted.media.plugins.module_utils._io import keep_copy, read_file, write_atomically
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
@@ -41,6 +41,7 @@ class Switch:
     edited: Edited  # the settings to be in effect
     kept_file: str  # the settings as they were before S3
     health_timeout: float = 300
+    is_failed: Command = ""  # ends with 0 when the web service has failed for good
     log: Callable[[str], None] = lambda message: None
     _done: list[str] = field(default_factory=list)
     _at: str = ""
@@ -108,7 +109,17 @@ class Switch:
         write_atomically(self.env_file, self.edited.content)
 
     def _wait(self) -> Page:
-        return wait_until_healthy(self.looker, self.health_timeout)
+        return wait_until_healthy(self.looker, self.health_timeout, has_died=self._has_died)
+
+    def _has_died(self) -> bool:
+        """Whether the web service has failed: then nobody need wait until the time is over."""
+        if not self.is_failed:
+            return False
+        try:
+            self.runner.run(self.is_failed, "asking whether the service has failed")
+        except CommandFailed:
+            return False
+        return True
 
     # -- undo ------------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ def find(folder: Optional[str]) -> Optional[Installation]:
         static=["/bin/sh", "-c", themes_and_static(release, python)],
         stop=["systemctl", "stop", *reversed(loaded)],
         start=["systemctl", "start", *loaded],
+        is_failed=["systemctl", "is-failed", UNITS[0]],
         purge_proxy=["/bin/sh", "-c", EMPTY_PROXY_CACHE],
         prepare=[],
         health_url=_address(started),
