@@ -53,7 +53,8 @@ class Runner:
         # Files, not pipes: a service that the command leaves behind would hold a pipe open for as long as it lives.
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             try:
-                process = subprocess.Popen(
+                # run_command knows no session of its own and writes to pipes
+                process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                     argv,
                     cwd=self.folder,
                     env={**os.environ, **environment, **self._home()},
