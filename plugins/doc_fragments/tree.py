@@ -26,7 +26,8 @@ options:
     description:
       - How it is found out whether a file and an object are the same.
       - V(size) uses the listing alone, one request for 1,000 objects.
-      - V(checksum) also compares the file's MD5 with the object's ETag, or with what was stored with an object uploaded in parts.
+      - V(checksum) also compares the file's MD5 with the object's ETag. Of an object uploaded in parts, the MD5 stored with it is compared,
+        or else the ETag with that of the file's parts.
     type: str
     default: size
     choices: [size, checksum]
@@ -55,6 +56,9 @@ options:
         type: int
         required: true
   concurrency:
-    description: How many files are worked on at a time. If omitted, it is chosen automatically.
+    description:
+      - Most files, or parts of large ones, that are worked on at a time, and most listings side by side.
+      - Within it, 1 to 512, the number follows the service's answers, up while that makes it faster, half as many when the service asks to slow
+        down. If omitted, the most is 128.
     type: int
 """

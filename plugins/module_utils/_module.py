@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import BOTO3_IMPORT_ERROR, Connection
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, has_boto3
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -31,12 +31,11 @@ S3_ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def connection_of(module: AnsibleModule) -> Connection:
     """The connection that the module's options describe. Ends the module when boto3 is missing."""
-    if BOTO3_IMPORT_ERROR is not None:
+    if not has_boto3():
         module.fail_json(
             msg=missing_required_lib(
                 "boto3", reason="(Debian, Ubuntu, Fedora: package python3-boto3; Alpine: py3-boto3)"
-            ),
-            exception=BOTO3_IMPORT_ERROR,
+            )
         )
     return Connection(**{name: module.params[name] for name in S3_ARGUMENTS})
 

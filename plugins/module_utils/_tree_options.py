@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import AUTOMATIC_CONCURRENCY
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import AUTOMATIC_CONCURRENCY
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import (
     ONLY_SHARD,
     Chooser,

@@ -97,7 +97,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyr
     read_settings,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._module import run
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import BOTO3_IMPORT_ERROR
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import has_boto3
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "dir": {"type": "str", "default": ""},
@@ -160,7 +160,7 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
         "settings": settings.shown,
         "commands": {name: getattr(found, name) for name in COMMANDS},
         "health": {"url": found.health_url, "command": found.health_command},
-        "boto3": BOTO3_IMPORT_ERROR is None,
+        "boto3": has_boto3(),
         "python": sys.executable,
     }
     return {

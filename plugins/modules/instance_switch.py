@@ -166,8 +166,9 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock im
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import Switch
 from ansible_collections.selfhosted.media.plugins.module_utils._io import read_file
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Job
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import BotoAccess
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
 from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
     TREE_ARGUMENTS,
     concurrency_of,
@@ -196,18 +197,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def switch_of(params: dict[str, Any], connection: Connection, edited: Edited) -> Switch:
     """The change-over that the options describe, with everything checked that can be checked before the stop."""
-    threads = concurrency_of(params)
     runner = Runner(params["chdir"])
     job = Job(
         # While the site stands still, going back is better than waiting for a service that does not answer.
-        connect(connection, max_connections=threads, connect_timeout=10),
+        BotoAccess(connection, params["bucket"], connect_timeout=10),
         tree_of(params),
-        params["bucket"],
         overwrite=params["overwrite"] == "changed",
         changed_since=params["changed_since"],
         acl=params["acl"],
         cache_control=params["cache_control"],
-        concurrency=threads,
+        concurrency=concurrency_of(params),
         max_parts=connection.known.max_parts,
     )
     job.tree.check()

@@ -12,7 +12,13 @@ version_added: 0.1.0
 author: selfhosted.media contributors (@selfhosted-media)
 description:
   - Walks the folder and lists the bucket side by side, both in key order, and transfers what is missing or different, many files at a time.
-  - No request is made per file that is already there. Memory does not grow with the number of files.
+  - No request is made per file that is already there. Memory does not grow with the number of files. A large tree is split into ranges of
+    keys that several processes and threads go through side by side.
+  - Small files are signed with the SHA-256 of their content, parts of large ones carry its MD5, so that the service itself refuses what was
+    damaged on its way. Failed requests are tried again as boto3 would; credentials, endpoint, region, proxy and certificates are boto3's too.
+  - Files larger than 8 MiB go in parts, several at a time, with the MD5 of their whole content as metadata C(selfhosted-media-md5). Uploads
+    that a killed run has left unfinished are taken up where they were, or given up when their file has changed or gone. To know them from
+    other tools' uploads, which are never touched, notes are kept in C($XDG_STATE_HOME/selfhosted.media), by default below C(~/.local/state).
   - Files that vanish while the module works are counted, files that change while they are read are taken again. What fails is counted
     with its reason, everything else is finished, and the module fails at the end.
   - The media are never deleted or overwritten on the side they come from.
@@ -65,7 +71,7 @@ options:
     type: dict
     default: {}
   bandwidth_limit:
-    description: Most bytes per second in sum. V(0) is no limit.
+    description: Most bytes of content per second in sum, for instance V(2500000) for 20 Mbit/s. V(0) is no limit.
     type: int
     default: 0
   delete:
@@ -197,8 +203,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Job, Run
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import BotoAccess
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Run
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
 from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
     TREE_ARGUMENTS,
     concurrency_of,
@@ -234,11 +242,9 @@ def job_of(params: dict[str, Any], connection: Connection, check_mode: bool) -> 
         raise MediaError(f"changed_since {since} is no moment; give seconds since 1970")
     if params["bandwidth_limit"] < 0 or params["max_delete"] < 0:
         raise MediaError("bandwidth_limit and max_delete cannot be below 0")
-    concurrency = concurrency_of(params)
     return Job(
-        connect(connection, max_connections=concurrency),
+        BotoAccess(connection, params["bucket"]),
         tree_of(params),
-        params["bucket"],
         upload=params["direction"] == "upload",
         overwrite=params["overwrite"] == "changed",
         checksum=params["compare"] == "checksum",
@@ -248,7 +254,7 @@ def job_of(params: dict[str, Any], connection: Connection, check_mode: bool) -> 
         content_types={
             f".{extension.lstrip('.').lower()}": str(kind) for extension, kind in params["content_types"].items()
         },
-        concurrency=concurrency,
+        concurrency=concurrency_of(params),
         bandwidth_limit=params["bandwidth_limit"],
         max_parts=connection.known.max_parts,
         delete=params["delete"],

@@ -171,11 +171,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import BotoAccess
 from ansible_collections.selfhosted.media.plugins.module_utils._public import fetch_all, url_of
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import connect
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import sha256_of_stream
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.verify import Verification
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.verify import Check, Verification
 from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
     TREE_ARGUMENTS,
     concurrency_of,
@@ -202,7 +202,7 @@ def sample_of(verification: Verification) -> list[dict[str, Any]]:
     found = []
     for local in verification.drawn:
         with contextlib.suppress(OSError):
-            with verification.tree.open(local.key) as stream:
+            with verification.check.tree.open(local.key) as stream:
                 digest = sha256_of_stream(stream)
             found.append({"key": local.key.decode("utf-8"), "size": local.size, "sha256": digest})
     return found
@@ -228,7 +228,7 @@ def verdict(verification: Verification, ok: bool, drawn: list[dict[str, Any]]) -
         "changed": False,
         "reasons": reasons_of(account, (*COUNTED[1:], "failed")),
         "sample": drawn,
-        "seed": verification.seed,
+        "seed": verification.check.seed,
         "bytes": account.bytes,
         "requests": account.requests,
         "duration": round(time.time() - verification.started, 3),
@@ -241,19 +241,18 @@ def main() -> None:
 
     def work() -> dict[str, Any]:
         params = module.params
-        threads = concurrency_of(params)
-        verification = Verification(
-            connect(connection, max_connections=threads),
+        check = Check(
+            BotoAccess(connection, params["bucket"]),
             tree_of(params),
-            params["bucket"],
             params["compare"] == "checksum",
-            threads,
+            concurrency_of(params),
             params["missing_allowed"],
             params["different_allowed"],
             params["older_than"],
             params["sample"],
             random.randrange(2**31) if params["seed"] is None else params["seed"],  # noqa: S311 (no secret)
         )
+        verification = Verification(check)
         ok = verification.carry_out()
         drawn = sample_of(verification)
         if params["public_url"]:

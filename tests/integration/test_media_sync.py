@@ -21,14 +21,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
-import botocore.endpoint
 import botocore.httpsession
 import botocore.loaders
 import botocore.session
 import pytest
+from ansible_collections.selfhosted.media.plugins.module_utils._objects import client as client_module
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.connection import HttpConnection
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.upload import Uploader
 from ansible_collections.selfhosted.media.tests.run_module import run_module
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
@@ -77,22 +77,27 @@ def media(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Method and URL of each request that boto3 sends from here on."""
+    """Method and target of each request that is sent from here on, by the engine or by boto3."""
     requests: list[tuple[str, str]] = []
-    send = botocore.httpsession.URLLib3Session.send
+    exchange, send = HttpConnection.exchange, botocore.httpsession.URLLib3Session.send
 
-    def note(session: Any, request: Any) -> Any:
+    def note(connection: Any, method: str, target: str, *words: Any) -> Any:
+        requests.append((method, target))
+        return exchange(connection, method, target, *words)
+
+    def note_boto(session: Any, request: Any) -> Any:
         requests.append((request.method, request.url))
         return send(session, request)
 
-    monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", note)
+    monkeypatch.setattr(HttpConnection, "exchange", note)
+    monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", note_boto)
     return requests
 
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """botocore tries again at once."""
-    monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _seconds: None))
+    """What failed is tried again at once."""
+    monkeypatch.setattr(client_module, "pause", lambda *_words: 0)
 
 
 def sync(s3: S3, path: Any, check: bool = False, **options: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Optional
+from typing import Optional
 
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing import edit
@@ -18,8 +18,11 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance import 
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, CommandFailed, Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import Page, Unhealthy
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import Switch, is_on_s3
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.address import Address
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Job
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
+from ansible_collections.selfhosted.media.tests.stub import FixedAccess, Reply, Stub
 
 DISK, S3 = b"DOMAIN=books.example\nUSE_S3=false\n", b"DOMAIN=books.example\nUSE_S3=true\n"
 
@@ -27,7 +30,8 @@ DISK, S3 = b"DOMAIN=books.example\nUSE_S3=false\n", b"DOMAIN=books.example\nUSE_
 class World:
     """Notes what is done, and fails where it is told to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bucket: Address) -> None:
+        self.bucket = bucket
         self.env, self.kept = folder / ".env", folder / ".env.before-s3"
         self.env.write_bytes(DISK)
         self.events: list[str] = []
@@ -54,12 +58,13 @@ class World:
                 world.happen("look")
                 return Page(200, "", "")
 
-        class Client:
-            def head_bucket(self, **_options: str) -> None:
+        class Access(FixedAccess):
+            def address(self) -> Address:
                 if "ask" in world.failing and "stop" in world.events:
                     raise world.failing["ask"]
+                return super().address()
 
-        job: Any = Job(Client(), None, "bucket", changed_since=1000.0)  # type: ignore[arg-type]
+        job = Job(Access(self.bucket), Tree(b"/", b""), changed_since=1000.0)
         edited = edit(self.env.read_bytes(), {"USE_S3": "true", "AWS_STORAGE_BUCKET_NAME": "books"})
         return Switch(
             FakeRunner("/"), "stop", "start", Looker(), job, str(self.env), edited, str(self.kept), health_timeout=0
@@ -68,8 +73,13 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World(tmp_path)
+    with Stub(lambda _asked: Reply()) as service:
+        made = World(tmp_path, service.access.where)
+        monkeypatch.setattr(module, "Run", fake_run(made))
+        yield made
 
+
+def fake_run(made: World) -> type:
     class FakeRun:
         def __init__(self, job: Job) -> None:
             self.job, self.account, self.started = job, Account(), 5000.0
@@ -78,8 +88,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             made.since.append((self.job.upload, self.job.changed_since))
             made.happen("copy" if self.job.upload else "fetch")
 
-    monkeypatch.setattr(module, "Run", FakeRun)
-    yield made
+    return FakeRun
 
 
 def fail(world: World) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Optional
 
 import pytest
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.decide import Action, Strategy
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile
 from hypothesis import given

@@ -5,116 +5,149 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterator
+from datetime import datetime
 from email.utils import formatdate
-from typing import Any, Optional, cast
 
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotAllowed, NotThere, Unreachable
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Clock, Listing
-from botocore.exceptions import ClientError
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Clock, Listing, OutOfOrder
+from ansible_collections.selfhosted.media.tests.stub import Reply, Stub, error
 from hypothesis import given
 from hypothesis import strategies as st
 
-MOMENT = datetime(2026, 5, 1, 12, 0, 0, tzinfo=timezone.utc)
+MOMENT = "2026-05-01T12:00:00"
 
 
-def page(*keys: str, token: Optional[str] = None, **more: Any) -> dict[str, Any]:
-    contents = [{"Key": key, "Size": 1, "ETag": '"e"', "LastModified": MOMENT} for key in keys]
-    answer: dict[str, Any] = {"Name": "b", "IsTruncated": bool(token), "Contents": contents}
-    answer["ResponseMetadata"] = {"HTTPHeaders": {}}
-    if token:
-        answer["NextContinuationToken"] = token
-    return {**answer, **more}
+def page(*keys: str, token: str = "", truncated: bool = False, name: str = "<Name>b</Name>", rest: str = "Z") -> Reply:
+    contents = "".join(
+        f"<Contents><Key>{key}</Key><LastModified>{MOMENT}{rest}</LastModified><ETag>e</ETag><Size>1</Size></Contents>"
+        for key in keys
+    )
+    more = f"<IsTruncated>{'true' if token or truncated else 'false'}</IsTruncated>" if name else ""
+    more += f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    return Reply(body=f"<ListBucketResult>{name}{more}{contents}</ListBucketResult>".encode())
 
 
-def refusal(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "ListObjectsV2")  # type: ignore[typeddict-item]
+def refusal(code: str, status: int) -> Reply:
+    return Reply(status) if code.isdigit() else error(status, code)
 
 
-class Service:
-    """Answers in turn, and remembers what it was asked."""
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service() as running:
+        yield running
 
-    def __init__(self, *answers: Any) -> None:
+
+class Service(Stub):
+    """Gives the answers that a test puts there, in turn."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _asked: self.answers.pop(0))
+        self.answers: list[Reply] = []
+
+    def listed(self, *answers: Reply, span: Range = ALL_KEYS, may_be_missing: bool = False) -> list[bytes]:
         self.answers = list(answers)
-        self.asked: list[dict[str, Any]] = []
-
-    def list_objects_v2(self, **request: Any) -> Any:
-        self.asked.append(dict(request))
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return [found.key for found in Listing(ObjectClient(self.access), "p/", may_be_missing).objects(span)]
 
 
-def listed(service: Service, span: Range = ALL_KEYS, may_be_missing: bool = False) -> list[bytes]:
-    listing = Listing(cast(Any, service), "b", "p/", may_be_missing)
-    return [found.key for found in listing.objects(span)]
+def test_pages_follow_each_other(service: Service) -> None:
+    assert service.listed(page("p/b", token="t+/= &amp;"), page("p/c"), span=Range(b"p/a", None)) == [b"p/b", b"p/c"]
+    assert service.asked[0].query["start-after"] == "p/a"
+    assert service.asked[1].query["continuation-token"] == "t+/= &"
+    assert "start-after" not in service.asked[1].query
+    assert all(asked.query["prefix"] == "p/" for asked in service.asked)
 
 
-def test_pages_follow_each_other() -> None:
-    service = Service(page("p/a", "p/b", token="t"), page("p/c"))
-    assert listed(service, Range(b"p/a", None)) == [b"p/b", b"p/c"]
-    assert service.asked[0]["StartAfter"] == "p/a"
-    assert service.asked[1]["ContinuationToken"] == "t"
-    assert "StartAfter" not in service.asked[1]
+def test_it_stops_at_the_end_of_its_range(service: Service) -> None:
+    assert service.listed(page("p/a", "p/b", "p/c", token="t"), span=Range(None, b"p/b")) == [b"p/a", b"p/b"]
 
 
-def test_it_stops_at_the_end_of_its_range() -> None:
-    service = Service(page("p/a", "p/b", "p/c", token="t"))
-    assert listed(service, Range(None, b"p/b")) == [b"p/a", b"p/b"]
+def test_a_range_may_begin_with_a_name_that_is_not_text(service: Service) -> None:
+    """The listing then begins a little earlier; what comes before the range is left out."""
+    found = service.listed(page("p/b\u0020", "p/\u00e9"), span=Range(b"p/b\xff\xfe", None))
+    assert found == ["p/\u00e9".encode()]
+    assert service.asked[0].query["start-after"] == "p/b"
 
 
-def test_a_range_may_begin_with_a_name_that_is_not_text() -> None:
-    service = Service(page("p/a", "p/b", "p/\u00e9"))
-    assert listed(service, Range(b"p/b\xff\xfe", None)) == ["p/\u00e9".encode()]
-    assert service.asked[0]["StartAfter"] == "p/b"
+def test_folder_markers_are_no_objects(service: Service) -> None:
+    assert service.listed(page("p/", "p/a", "p/a/")) == [b"p/a"]
 
 
-def test_folder_markers_are_no_objects() -> None:
-    assert listed(Service(page("p/", "p/a", "p/a/"))) == [b"p/a"]
+@pytest.mark.parametrize("found", [["p/a", "p/b"], ["p/c", "p/c"], ["p/c", "p/b"]])
+def test_a_start_that_is_ignored_is_noticed(service: Service, found: list[str]) -> None:
+    with pytest.raises(OutOfOrder):
+        service.listed(page(*found), span=Range(b"p/b", None))
+
+
+@pytest.mark.parametrize(
+    ("found", "begins"), [([], True), (["p/c"], True), (["p/c", "p/d"], True), (["p/a"], False), (["p/b"], False)]
+)
+def test_whether_a_service_can_begin_in_the_middle(service: Service, found: list[str], begins: bool) -> None:
+    service.answers = [page(*found)]
+    assert Listing(ObjectClient(service.access), "p/").begins_after(b"p/b") is begins
+    assert service.asked[0].query["start-after"] == "p/b"
+
+
+def test_a_service_with_an_order_of_its_own_is_sorted(service: Service) -> None:
+    service.answers = [page("p/b", "p/z/", token="t"), page("p/a", "p/C")]
+    listing = Listing(ObjectClient(service.access), "p/")
+    assert [found.key for found in listing.sorted_objects()] == [b"p/C", b"p/a", b"p/b"]
 
 
 @pytest.mark.parametrize("pages", [[page("p/b", "p/a")], [page("p/b", token="t"), page("p/a")], [page("p/a", "p/a")]])
-def test_another_order_is_refused(pages: list[Any]) -> None:
+def test_another_order_is_refused(service: Service, pages: list[Reply]) -> None:
     with pytest.raises(MediaError, match="out of order"):
-        listed(Service(*pages))
+        service.listed(*pages)
 
 
 @pytest.mark.parametrize(
-    "pages", [[page("p/a", IsTruncated=True)], [page("p/a", token="t"), page("p/b", token="t"), page("p/c")]]
+    "pages", [[page("p/a", truncated=True)], [page("p/a", token="t"), page("p/b", token="t"), page("p/c")]]
 )
-def test_a_listing_that_does_not_go_on_is_not_taken_for_whole(pages: list[Any]) -> None:
+def test_a_listing_that_does_not_go_on_is_not_taken_for_whole(service: Service, pages: list[Reply]) -> None:
     with pytest.raises(MediaError, match="not how to go on"):
-        listed(Service(*pages))
+        service.listed(*pages)
 
 
 @pytest.mark.parametrize(
-    "answer", [{"ResponseMetadata": {"HTTPHeaders": {}}}, refusal("404", 404), refusal("405", 405), refusal("400", 400)]
+    "answer",
+    [
+        page(name=""),
+        Reply(body=b"<html><body/></html>"),
+        Reply(body=b""),
+        refusal("404", 404),
+        refusal("405", 405),
+        refusal("400", 400),
+    ],
 )
 @pytest.mark.parametrize("may_be_missing", [True, False])
-def test_what_is_no_s3_service_is_not_taken_for_an_empty_bucket(answer: Any, may_be_missing: bool) -> None:
+def test_what_is_no_s3_service_is_not_taken_for_an_empty_bucket(
+    service: Service, answer: Reply, may_be_missing: bool
+) -> None:
     with pytest.raises(Unreachable, match="not an S3 service"):
-        listed(Service(answer), may_be_missing=may_be_missing)
+        service.listed(answer, may_be_missing=may_be_missing)
 
 
-def test_a_missing_bucket() -> None:
-    assert listed(Service(refusal("NoSuchBucket", 404)), may_be_missing=True) == []
+def test_a_missing_bucket(service: Service) -> None:
+    assert service.listed(refusal("NoSuchBucket", 404), may_be_missing=True) == []
     with pytest.raises(NotThere):
-        listed(Service(refusal("NoSuchBucket", 404)))
+        service.listed(refusal("NoSuchBucket", 404))
     for refused in (refusal("AccessDenied", 403), refusal("403", 403)):
         with pytest.raises(NotAllowed):
-            listed(Service(refused), may_be_missing=True)
+            service.listed(refused, may_be_missing=True)
 
 
-@pytest.mark.parametrize(("microseconds", "nanoseconds"), [(0, 999_999_000), (65_000, 65_000_000)])
-def test_times_cut_to_seconds_mean_the_end_of_the_second(microseconds: int, nanoseconds: int) -> None:
-    answer = page("p/a")
-    answer["Contents"][0]["LastModified"] = MOMENT + timedelta(microseconds=microseconds)
-    found = next(Listing(cast(Any, Service(answer)), "b", "p/").objects())
-    assert found.modified_ns == int(MOMENT.timestamp()) * 1_000_000_000 + nanoseconds
+@pytest.mark.parametrize(
+    ("rest", "nanoseconds"), [("Z", 999_999_999), (".000Z", 999_999_999), (".065Z", 65_000_000), (".0650Z", 65_000_000)]
+)
+def test_times_cut_to_seconds_mean_the_end_of_the_second(service: Service, rest: str, nanoseconds: int) -> None:
+    service.answers = [page("p/a", rest=rest)]
+    found = next(Listing(ObjectClient(service.access), "p/").objects())
+    moment = int(datetime.fromisoformat(f"{MOMENT}+00:00").timestamp())
+    assert found.modified_ns == moment * 1_000_000_000 + nanoseconds
 
 
 @given(

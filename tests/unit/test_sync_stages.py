@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,20 +96,27 @@ def test_the_queue_is_bounded() -> None:
     assert seen[0] <= 2 + 2 * 4
 
 
+@pytest.mark.parametrize("possible", [0, 1, 3])
 @pytest.mark.timeout(20)
-def test_threads_that_cannot_be_started_leave_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_cannot_be_started_are_done_without(monkeypatch: pytest.MonkeyPatch, possible: int) -> None:
     start = threading.Thread.start
     started: list[threading.Thread] = []
 
     def refuse(thread: threading.Thread) -> None:
-        if len(started) == 3:
+        if len(started) == possible:
             raise RuntimeError("can't start new thread")
         started.append(thread)
         start(thread)
 
+    done: list[int] = []
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(RuntimeError):
-        run_all(range(10), lambda _item: None, 8)
+    if possible:
+        run_all(range(100), done.append, 8)
+        assert sorted(done) == list(range(100))
+    else:
+        with pytest.raises(RuntimeError):
+            run_all(range(100), done.append, 8)
+    assert len(started) == possible
     assert not any(thread.is_alive() for thread in started)
 
 
@@ -185,8 +193,30 @@ def test_the_first_20_names_are_kept() -> None:
 
 def test_counting_from_threads() -> None:
     account = Account()
-    run_all(range(1000), lambda size: account.count("uploaded", size, 1), 8)
-    assert (account["uploaded"], account.bytes, account.requests) == (1000, 499500, 1000)
+
+    def work(size: int) -> None:
+        account.count("uploaded", size)
+        account.add_requests(2)
+        account.remark("failed", str(size), "r")
+
+    run_all(range(1000), work, 8)
+    assert (account["uploaded"], account["failed"], account.bytes, account.requests) == (1000, 1000, 499500, 2000)
+
+
+def test_accounts_of_several_processes_are_added_up() -> None:
+    whole = Account()
+    for number in range(3):
+        part = Account()
+        part.count("uploaded", 10, 2)
+        part.add_requests(5)
+        for remark in range(9):
+            part.remark("failed", f"{number}-{remark}", "r")
+        whole.add(pickle.loads(pickle.dumps(part)))
+    assert (whole["uploaded"], whole["failed"], whole.bytes, whole.requests) == (6, 27, 30, 15)
+    assert [item["name"] for item in whole.remarks("failed")][17:] == ["1-8", "2-0", "2-1"]
+    assert len(whole.remarks("failed")) == 20
+    whole.remark("failed", "more", "r")
+    assert (whole["failed"], len(whole.remarks("failed"))) == (28, 20)
 
 
 def test_the_reasons_stay_small_whatever_the_names() -> None:

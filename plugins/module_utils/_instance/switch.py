@@ -22,8 +22,9 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyr
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, CommandFailed, Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import Looker, Page, wait_until_healthy
 from ansible_collections.selfhosted.media.plugins.module_utils._io import keep_copy, read_file, write_atomically
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Job, Run
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Run
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
 
 Result = TypeVar("Result")
 
@@ -97,8 +98,9 @@ class Switch:
                 f"{run.account['failed']} files could not be copied; the first: {first['name']}: {first['reason']}"
             )
         if not run.account["uploaded"]:  # then nobody has asked the bucket, which the services are about to need
-            with explained(f"looking at bucket {self.job.bucket}"):
-                self.job.client.head_bucket(Bucket=self.job.bucket)
+            client = ObjectClient(self.job.access)
+            client.look(f"looking at bucket {client.bucket}")
+            client.close()
         return run
 
     def _write_settings(self) -> None:

@@ -140,11 +140,41 @@ def explain(exc: BaseException, doing: str) -> S3Error:
     if not code:
         return _without_answer(exc, doing)
     said = str(exc.response["Error"].get("Message") or "").strip()  # type: ignore[attr-defined]
+    return refusal(doing, code, status, said)
+
+
+def refusal(doing: str, code: str, status: int, said: str = "") -> S3Error:
+    """The S3Error for what a service answered: its code (or the status as text), the HTTP status and its own words."""
     message = f"{doing} failed: {code}" + (f" ({said})" if said and said != code else "")
     remedy = _REMEDIES.get(code)
     if remedy:
         message += f"; {remedy}"
     return _class_of(code, status)(message, code, status)
+
+
+def no_answer(doing: str, reason: object) -> Unreachable:
+    """The S3Error for a request that got no answer."""
+    return Unreachable(
+        f"{doing} failed: no answer from the endpoint ({reason}); check endpoint_url, the network and the proxy settings"
+    )
+
+
+def no_tls(doing: str, reason: object) -> Unreachable:
+    """The S3Error for a connection on which TLS could not be spoken."""
+    return Unreachable(
+        f"{doing} failed: no TLS connection to the endpoint ({reason}); check the scheme and port of endpoint_url, and where "
+        "the service has a certificate authority of its own, name its file in aws_ca_bundle"
+    )
+
+
+def not_s3(doing: str, found: str, status: int = 0) -> Unreachable:
+    """The S3Error for an answer that no S3 service would give."""
+    trouble = ", or a proxy before it has trouble" if status >= 500 else ""
+    return Unreachable(
+        f"{doing} failed: what answers at the endpoint is not an S3 service ({found}){trouble}; check endpoint_url",
+        "",
+        status,
+    )
 
 
 @contextmanager
@@ -175,10 +205,7 @@ def _class_of(code: str, status: int) -> type[S3Error]:
 def _without_answer(exc: BaseException, doing: str) -> S3Error:
     name = type(exc).__name__
     if name == "SSLError":  # an OSError too
-        return Unreachable(
-            f"{doing} failed: no TLS connection to the endpoint ({exc}); check the scheme and port of endpoint_url, and where "
-            "the service has a certificate authority of its own, name its file in aws_ca_bundle"
-        )
+        return no_tls(doing, exc)
     if isinstance(exc, OSError):
         return Unreachable(f"{doing} failed: the connection broke ({exc}); check the network")
     if name in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"):
@@ -195,7 +222,5 @@ def _without_answer(exc: BaseException, doing: str) -> S3Error:
         "IncompleteReadError",
         "ResponseStreamingError",
     ):
-        return Unreachable(
-            f"{doing} failed: no answer from the endpoint ({exc}); check endpoint_url, the network and the proxy settings"
-        )
+        return no_answer(doing, exc)
     return S3Error(f"{doing} failed: {name}: {exc}")

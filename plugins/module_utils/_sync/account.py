@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 #: How many names are kept of each kind, and how much of each; a result stays small whatever happens.
 KEPT = 20
@@ -33,12 +34,19 @@ class Account:
         self.bytes = 0
         self.requests = 0
 
-    def count(self, kind: str, size: int = 0, requests: int = 0) -> None:
-        """Count one of a kind, with the bytes and requests that it took."""
+    def __getstate__(self) -> dict[str, Any]:
+        # Worker processes hand theirs over; a lock stays at home.
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def count(self, kind: str, size: int = 0, number: int = 1) -> None:
+        """Count one of a kind, or several, with the bytes that it took."""
         with self._lock:
-            self._counts[kind] += 1
+            self._counts[kind] += number
             self.bytes += size
-            self.requests += requests
 
     def remark(self, kind: str, name: str, reason: str) -> None:
         """Count one of a kind and keep its name and reason if it is among the first."""
@@ -52,6 +60,22 @@ class Account:
         """Count requests that belong to no single file."""
         with self._lock:
             self.requests += requests
+
+    def add(self, other: Account) -> None:
+        """Take over what somebody else has counted; of names, as many as there is room for."""
+        with self._lock:
+            self._counts += other._counts
+            self.bytes += other.bytes
+            self.requests += other.requests
+            for kind, remarks in other._remarks.items():
+                kept = self._remarks.setdefault(kind, [])
+                kept += remarks[: KEPT - len(kept)]
+
+    def move(self, number: int, from_kind: str, to_kind: str) -> None:
+        """Correct a count."""
+        with self._lock:
+            self._counts[from_kind] -= number
+            self._counts[to_kind] += number
 
     def __getitem__(self, kind: str) -> int:
         with self._lock:

@@ -74,7 +74,17 @@ def guess(name: str, overrides: dict[str, str]) -> Guess:
         return Guess(overrides[extension], None)
     if not extension:
         return Guess(UNKNOWN, None)
-    kind, encoding = _TYPES.guess_type("name" + extension, strict=True)
-    if encoding:  # a .tar.gz: the inner type and the compression, from the whole name
+    known = _GUESSED.get(extension)
+    if known is None:
+        kind, encoding = _TYPES.guess_type("name" + extension, strict=True)
+        known = Guess(kind or UNKNOWN, encoding)
+        if len(_GUESSED) < 1000:
+            _GUESSED[extension] = known
+    if known.content_encoding:  # a .tar.gz: the inner type and the compression, from the whole name
         kind, encoding = _TYPES.guess_type(posixpath.basename(name).lower(), strict=True)
-    return Guess(kind or UNKNOWN, encoding)
+        return Guess(kind or UNKNOWN, encoding)
+    return known
+
+
+# A tree has a handful of extensions, and the library takes longer over one than the rest of an upload's preparation.
+_GUESSED: dict[str, Guess] = {}

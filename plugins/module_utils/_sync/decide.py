@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
 
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile, latest_ns
 

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import run_all
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
-
-if TYPE_CHECKING:
-    from types_boto3_s3.client import S3Client
 
 
 @dataclass
@@ -25,12 +21,11 @@ class Extras:
     """The keys that only the destination has, no more of them than may be deleted."""
 
     limit: int
-    _keys: list[bytes] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
 
-    def add(self, key: bytes) -> None:
-        """Keep a key; beyond the limit only the fact that there are more is kept."""
-        if len(self._keys) <= self.limit:
-            self._keys.append(key)
+    def add(self, *keys: bytes) -> None:
+        """Keep keys; beyond the limit only the fact that there are more is kept."""
+        self.keys += keys[: self.limit + 1 - len(self.keys)]
 
     def checked(self, account: Account, seen_in_source: int, ignored_in_source: int) -> list[bytes]:
         """The keys to delete. Raises MediaError when the run does not allow it."""
@@ -45,25 +40,24 @@ class Extras:
             raise MediaError(
                 "nothing was deleted, because the source is empty; an empty source never means 'delete all'"
             )
-        if len(self._keys) > self.limit:
+        if len(self.keys) > self.limit:
             raise MediaError(
                 f"nothing was deleted, because more than max_delete ({self.limit}) names are only at the destination; "
                 "look at them, then raise max_delete if they may go"
             )
-        return self._keys
+        return self.keys
 
 
-def delete_objects(client: S3Client, bucket: str, keys: list[bytes], account: Account, threads: int) -> None:
+def delete_objects(client: ObjectClient, keys: list[bytes], account: Account, threads: int) -> None:
     """Delete objects, a request each: services disagree about the checksum that DeleteObjects must carry."""
 
     def delete(key: bytes) -> None:
         try:
-            with explained(f"deleting {shown(key)} in bucket {bucket}"):
-                client.delete_object(Bucket=bucket, Key=key.decode("utf-8"))
+            client.delete(key, f"deleting {shown(key)} in bucket {client.bucket}")
         except MediaError as exc:
             account.remark("failed", shown(key), str(exc))
         else:
-            account.count("deleted", requests=1)
+            account.count("deleted")
 
     run_all(keys, delete, threads)
 

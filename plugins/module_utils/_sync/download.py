@@ -10,19 +10,17 @@ import errno
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional
+from typing import BinaryIO, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import Unreachable, explained
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import CHUNK, md5_told_by, new_md5
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import Unreachable
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import md5_told_by, new_md5
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown, why_not_a_path
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import create
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import is_below
-
-if TYPE_CHECKING:
-    from types_boto3_s3.client import S3Client
 
 _TRIES = 4
 _FILE_FOR_FOLDER = "a file stands where a folder is needed; one of the two has to be renamed"
@@ -33,8 +31,7 @@ _FOLDER_FOR_FILE = "a folder of this name is on the disk; one of the two has to 
 class Downloader:
     """Writes objects of one bucket below a folder, with the folder's owner and mode. Used from several threads."""
 
-    client: S3Client
-    bucket: str
+    client: ObjectClient
     root: bytes
     prefix: bytes
     pace: Pace = field(default_factory=lambda: Pace(0))
@@ -71,7 +68,7 @@ class Downloader:
             try:
                 self._make_folder(folder)
                 return self._write(remote, folder, name)
-            except Unreachable:  # the answer broke off; botocore itself tries again only until the body begins
+            except Unreachable:  # the answer broke off; the client itself tries again only until the body begins
                 if not tries_left:
                     raise
             except NotADirectoryError:  # another object's file came first
@@ -100,23 +97,18 @@ class Downloader:
 
     def _fetch(self, remote: RemoteObject, stream: BinaryIO) -> int:
         digest, size = new_md5(), 0
-        doing = f"reading {shown(remote.key)} from bucket {self.bucket}"
-        with explained(doing):
-            answer: Any = self.client.get_object(Bucket=self.bucket, Key=remote.key.decode("utf-8"))
-        with contextlib.closing(answer["Body"]) as body:
+        doing = f"reading {shown(remote.key)} from bucket {self.client.bucket}"
+        with self.client.get(remote.key, doing) as found:
             while True:
-                try:
-                    chunk = body.read(CHUNK)
-                except Exception as exc:  # boto3 below 1.24 lets urllib3's own errors through
-                    raise Unreachable(f"{doing} failed: the answer broke off ({exc}); run again") from exc
+                chunk = found.read()
                 if not chunk:
                     break
                 self.pace.take(len(chunk))
                 digest.update(chunk)
                 size += len(chunk)
                 stream.write(chunk)
-        told = md5_told_by(answer.get("ETag", "").strip('"'), answer)
-        if size != answer["ContentLength"] or (told and digest.hexdigest() != told):
+        told = md5_told_by(found.head)
+        if found.head.size not in (size, -1) or (told and digest.hexdigest() != told):
             raise Unreachable(f"{doing} failed: what arrived is not what the service says it holds; run again")
         return size
 

@@ -5,27 +5,58 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import os
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional
+from typing import TYPE_CHECKING, BinaryIO, Optional
 
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import Head, ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import S3Error
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-    from types_boto3_s3.client import S3Client
-
 CHUNK = 1024 * 1024
 #: Metadata of objects uploaded in parts, whose ETag is not the MD5 of their content.
 MD5_METADATA = "selfhosted-media-md5"
+#: What rclone stores for the same purpose, in base64 (rclone.org/s3, "Hashes").
+_RCLONE_METADATA = "md5chksum"
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_COMPOSITE = re.compile(r"([0-9a-f]{32})-([1-9]\d{0,4})")
+_MIB = 1024 * 1024
+#: Part sizes in MiB that clients use: boto3 and awscli 8, rclone 5, s5cmd 50, s3cmd 15, MinIO's client 16 and 64, Cyberduck 10.
+_USUAL_PART_SIZES = (
+    5,
+    6,
+    8,
+    10,
+    12,
+    15,
+    16,
+    20,
+    24,
+    25,
+    32,
+    40,
+    48,
+    50,
+    64,
+    80,
+    96,
+    100,
+    128,
+    200,
+    256,
+    500,
+    512,
+    1024,
+)
 
 
 def new_md5(data: bytes = b"") -> _Hash:
@@ -33,16 +64,25 @@ def new_md5(data: bytes = b"") -> _Hash:
     return hashlib.md5(data, usedforsecurity=False)
 
 
-def md5_of_stream(stream: BinaryIO) -> str:
-    """The MD5, in hexadecimal digits, of a file from here to its present end: one that grows must not hold us for ever."""
-    digest, left = new_md5(), os.fstat(stream.fileno()).st_size
-    while left > 0:
-        chunk = stream.read(min(CHUNK, left))
+def md5_of_part(descriptor: int, offset: int, size: int) -> _Hash:
+    """The MD5 of a stretch of an open file, or of what there is of it."""
+    digest, end = new_md5(), offset + size
+    while offset < end:
+        chunk = os.pread(descriptor, min(CHUNK, end - offset), offset)
         if not chunk:
             break
         digest.update(chunk)
-        left -= len(chunk)
-    return digest.hexdigest()
+        offset += len(chunk)
+    return digest
+
+
+def md5_of_file(tree: Tree, key: bytes) -> str:
+    """The MD5, in hexadecimal digits, of a file up to its present end: one that grows must not hold us for ever."""
+    descriptor = tree.descriptor(key)
+    try:
+        return md5_of_part(descriptor, 0, os.fstat(descriptor).st_size).hexdigest()
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of_stream(stream: BinaryIO) -> str:
@@ -53,31 +93,88 @@ def sha256_of_stream(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def md5_told_by(etag: str, answer: Any) -> Optional[str]:
+def md5_told_by(head: Head) -> Optional[str]:
     """The MD5 of the content that an ETag is, or None: of several parts, or encrypted so that it only looks like one."""
-    hidden = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
-    return etag if _MD5.fullmatch(etag) and not hidden else None
+    return head.etag if _MD5.fullmatch(head.etag) and not _hides_md5(head) else None
 
 
-def same_content(client: S3Client, bucket: str, tree: Tree, remote: RemoteObject, account: Account) -> Optional[bool]:
+def _hides_md5(head: Head) -> bool:
+    headers = head.headers
+    return "x-amz-server-side-encryption-customer-algorithm" in headers or headers.get(
+        "x-amz-server-side-encryption", ""
+    ).startswith("aws:kms")
+
+
+def same_content(client: ObjectClient, tree: Tree, remote: RemoteObject) -> Optional[bool]:
     """Whether a file and its object hold the same bytes; None where the service keeps nothing that could tell.
 
-    One request at most, and none where the listed ETag is the file's MD5. Raises OSError or S3Error.
+    No request where the listed ETag is the file's MD5, and one where the MD5 is stored with the object or the ETag tells
+    otherwise. Raises OSError or S3Error.
     """
     digest = ""
     if _MD5.fullmatch(remote.etag):
-        digest = _md5_of_file(tree, remote.key)
+        digest = md5_of_file(tree, remote.key)
         if digest == remote.etag:
             return True
-    account.add_requests(1)
-    with explained(f"reading the metadata of {shown(remote.key)} in bucket {bucket}"):
-        head = client.head_object(Bucket=bucket, Key=remote.key.decode("utf-8"))
-    recorded = md5_told_by(remote.etag, head) or head.get("Metadata", {}).get(MD5_METADATA)
-    if recorded is None:
+    doing = f"reading the metadata of {shown(remote.key)} in bucket {client.bucket}"
+    head = client.head(remote.key, doing)
+    recorded = md5_told_by(head) or _recorded(head)
+    if recorded is not None:
+        return recorded == (digest or md5_of_file(tree, remote.key))
+    composite = _COMPOSITE.fullmatch(head.etag)
+    if composite is None or _hides_md5(head):
         return None
-    return recorded == (digest or _md5_of_file(tree, remote.key))
+    return _same_parts(client, tree, remote, composite.group(1), int(composite.group(2)), doing)
 
 
-def _md5_of_file(tree: Tree, key: bytes) -> str:
-    with tree.open(key) as stream:
-        return md5_of_stream(stream)
+def _recorded(head: Head) -> Optional[str]:
+    """The MD5 that the uploader stored with the object."""
+    ours = head.metadata(MD5_METADATA)
+    if ours and _MD5.fullmatch(ours):
+        return ours
+    try:
+        theirs = base64.b64decode(head.metadata(_RCLONE_METADATA) or "", validate=True).hex()
+    except (binascii.Error, ValueError):
+        return None
+    return theirs if _MD5.fullmatch(theirs) else None
+
+
+def _same_parts(
+    client: ObjectClient, tree: Tree, remote: RemoteObject, etag: str, count: int, doing: str
+) -> Optional[bool]:
+    """Compare with the MD5 of the parts' MD5s, which is an object's ETag when it was uploaded in parts."""
+    told = _told_part_size(client, remote, count, doing)
+    for part_size in [told] if told else _possible_part_sizes(remote.size, count):
+        if composite_md5(tree, remote.key, part_size) == etag:
+            return True
+    # With parts of another size the same content has another ETag, so a guessed size that does not fit says nothing.
+    return False if told else None
+
+
+def _told_part_size(client: ObjectClient, remote: RemoteObject, count: int, doing: str) -> int:
+    """The size of the first part where the service tells it; 0 where it does not, or where the others differ from it."""
+    try:
+        first = client.head(remote.key, doing, part_number=1)
+    except S3Error:
+        return 0
+    told = first.headers.get("x-amz-mp-parts-count", "")
+    fits = told == str(count) and first.size > 0 and -(-remote.size // first.size) == count
+    return first.size if fits else 0
+
+
+def _possible_part_sizes(size: int, count: int) -> list[int]:
+    """The usual part sizes that cut so many bytes into so many parts, and the smallest whole MiB that does."""
+    smallest = -(-size // count)
+    sizes = {mib * _MIB for mib in _USUAL_PART_SIZES} | {smallest, -(-smallest // _MIB) * _MIB}
+    return sorted(one for one in sizes if -(-size // one) == count)
+
+
+def composite_md5(tree: Tree, key: bytes, part_size: int) -> str:
+    """The MD5 of the MD5s of a file's parts."""
+    descriptor = tree.descriptor(key)
+    try:
+        size = os.fstat(descriptor).st_size
+        digests = [md5_of_part(descriptor, offset, part_size).digest() for offset in range(0, size, part_size)]
+    finally:
+        os.close(descriptor)
+    return new_md5(b"".join(digests)).hexdigest()

@@ -69,6 +69,8 @@ def clean_prefix(prefix: str) -> str:
 def shown(name: bytes) -> str:
     """A name for people and for JSON: bytes that are not UTF-8 and control characters are escaped with a backslash."""
     text = name.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
@@ -114,6 +116,11 @@ class Chooser:
         # What an included name must begin with, and the exclusions that, matching a folder, match all that is below it.
         self._beginnings = [re.split(r"[*?[]", pattern, maxsplit=1)[0] for pattern in include]
         self._exclude_below = [_matcher(pattern) for pattern in exclude if pattern.endswith("*")]
+
+    @property
+    def chooses_all(self) -> bool:
+        """Whether there are no patterns at all."""
+        return not self._include and not self._exclude
 
     def chooses(self, relative: bytes) -> bool:
         """Whether a name takes part."""

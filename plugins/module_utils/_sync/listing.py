@@ -5,27 +5,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import S3Error, Unreachable, explained
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import Page, RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import S3Error, not_s3
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
 
-if TYPE_CHECKING:
-    from types_boto3_s3.client import S3Client
 
-
-class RemoteObject(NamedTuple):
-    """An object of the bucket as LIST shows it."""
-
-    key: bytes
-    size: int
-    etag: str
-    modified_ns: int
+class OutOfOrder(MediaError):
+    """The service lists keys in another order than S3's, or does not begin where it is told to."""
 
 
 class Clock:
@@ -57,25 +49,26 @@ class Clock:
 
 
 class Listing:
-    """The objects under a prefix, in key order, a page at a time. The order is checked, not trusted."""
+    """The objects under a prefix, in key order, a page at a time. The order is checked, not trusted.
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str, bucket_may_be_missing: bool = False) -> None:
+    Several threads may each read a range of their own.
+    """
+
+    def __init__(self, client: ObjectClient, prefix: str, bucket_may_be_missing: bool = False) -> None:
         #: bucket_may_be_missing: check mode comes before the bucket; a missing one then counts as empty
         self._client = client
-        self._bucket = bucket
         self._prefix = prefix
         self._may_be_missing = bucket_may_be_missing
+        self._doing = f"listing {prefix or 'all objects'} in bucket {client.bucket}"
         self.clock = Clock()
-        self.requests = 0
 
     def objects(self, span: Range = ALL_KEYS) -> Iterator[RemoteObject]:
-        """Yield the objects whose keys lie in a range. Raises S3Error, or MediaError when the order is not S3's."""
-        last: Optional[bytes] = None
+        """Yield the objects whose keys lie in a range. Raises S3Error, or OutOfOrder."""
+        last = _bytes_before(span.after)
         for page in self._pages(span.after):
-            for content in page.get("Contents", ()):
-                found = _object(content)
+            for found in page.objects:
                 if last is not None and found.key <= last:
-                    raise MediaError(
+                    raise OutOfOrder(
                         f"the service lists keys out of order ({shown(found.key)} after {shown(last)}), "
                         "so they cannot be compared with the files; report this with the service's name"
                     )
@@ -86,55 +79,50 @@ class Listing:
                 if span.holds(found.key) and not found.key.endswith(b"/"):
                     yield found
 
-    def _pages(self, after: Optional[bytes]) -> Iterator[Any]:
-        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix, "MaxKeys": 1000}
+    def sorted_objects(self) -> Iterator[RemoteObject]:
+        """Yield all objects in key order where the service has another one: all of them are held in memory for it."""
+        found = [one for page in self._pages(None) for one in page.objects if not one.key.endswith(b"/")]
+        found.sort()
+        yield from found
+
+    def begins_after(self, key: bytes) -> bool:
+        """Whether the service begins a listing after a key when it is told to. One request."""
+        before = _bytes_before(key)
+        page = self._page({"start-after": _text_before(key), "max-keys": "2", "prefix": self._prefix})
+        return page is None or all(before is not None and found.key > before for found in page.objects)
+
+    def _pages(self, after: Optional[bytes]) -> Iterator[Page]:
+        request = {"prefix": self._prefix, "max-keys": "1000"}
         if after is not None:
-            request["StartAfter"] = _text_before(after)
+            request["start-after"] = _text_before(after)
         while True:
             page = self._page(request)
             if page is None:
                 return
             yield page
-            if not page.get("IsTruncated"):
+            if not page.is_truncated:
                 return
-            token = page.get("NextContinuationToken")
-            if not token or token == request.get("ContinuationToken"):
+            if not page.token or page.token == request.get("continuation-token"):
                 # Ending here would take what was not listed for missing.
                 raise MediaError(
                     f"{self._doing} failed: the service says that there are more objects, but not how to go on"
                 )
-            request.pop("StartAfter", None)
-            request["ContinuationToken"] = token
+            request.pop("start-after", None)
+            request["continuation-token"] = page.token
 
-    @property
-    def _doing(self) -> str:
-        return f"listing {self._prefix or 'all objects'} in bucket {self._bucket}"
-
-    def _page(self, request: dict[str, Any]) -> Any:
+    def _page(self, request: dict[str, str]) -> Optional[Page]:
         """One answer; None for a bucket that may be missing and is."""
-        sent = time.time()
         try:
-            with explained(self._doing):
-                page = self._client.list_objects_v2(**request)
+            page, answer, sent, received = self._client.page(request, self._doing)
         except S3Error as exc:
-            # Only S3 services name a code in what they answer; where botocore has but the HTTP status, somebody else spoke.
-            # An answer of status 200 that is no XML it gives status 500.
+            # Only S3 services name a code in what they answer; where there is but the HTTP status, somebody else spoke.
             if exc.code.isdigit() and exc.status not in (403, 429, 503):
-                raise self._not_s3(f"HTTP status {exc.status} without an S3 error code", exc.status >= 500) from exc
+                raise not_s3(self._doing, f"HTTP status {exc.status} without an S3 error code", exc.status) from exc
             if self._may_be_missing and exc.code == "NoSuchBucket":
                 return None
             raise
-        if "IsTruncated" not in page and "Contents" not in page and "Name" not in page:
-            raise self._not_s3("no listing in its answer")
-        self.requests += 1
-        self.clock.note(page["ResponseMetadata"]["HTTPHeaders"].get("date", ""), sent, time.time())
+        self.clock.note(answer.headers.get("date", ""), sent, received)
         return page
-
-    def _not_s3(self, found: str, or_in_trouble: bool = False) -> Unreachable:
-        trouble = ", or a proxy before it has trouble" if or_in_trouble else ""
-        return Unreachable(
-            f"{self._doing} failed: what answers at the endpoint is not an S3 service ({found}){trouble}; check endpoint_url"
-        )
 
 
 def _text_before(key: bytes) -> str:
@@ -145,17 +133,5 @@ def _text_before(key: bytes) -> str:
         return key[: exc.start].decode("utf-8")
 
 
-def _object(content: Any) -> RemoteObject:
-    return RemoteObject(
-        content["Key"].encode("utf-8", "surrogateescape"),
-        content["Size"],
-        content.get("ETag", "").strip('"'),
-        _nanoseconds(content["LastModified"]),
-    )
-
-
-def _nanoseconds(moment: datetime) -> int:
-    """The latest moment that a listed time can mean: a service that lists whole seconds has cut the rest off."""
-    whole = int(moment.timestamp())
-    rest = moment.microsecond or 999_999
-    return whole * 1_000_000_000 + rest * 1000
+def _bytes_before(key: Optional[bytes]) -> Optional[bytes]:
+    return None if key is None else _text_before(key).encode()

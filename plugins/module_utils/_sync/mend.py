@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, explained
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import object_client
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.content_type import UNKNOWN, guess
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing, RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import run_all
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ class Mending:
     """Gives objects under a prefix the Content-Type of their name, in place, if they have none worth the name."""
 
     client: S3Client
+    access: Access
     bucket: str
     prefix: str
     acl: str = ""
@@ -37,9 +41,10 @@ class Mending:
 
     def carry_out(self) -> None:
         """Look at every object whose name tells a type, with one HEAD each: meant for the few hundred static assets."""
-        listing = Listing(self.client, self.bucket, self.prefix, bucket_may_be_missing=self.dry)
-        named = (found for found in listing.objects() if guess(found.key.decode("utf-8"), {}).content_type != UNKNOWN)
-        run_all(named, self._mend, self.concurrency)
+        with object_client(self.access, self.account) as client:
+            found = Listing(client, self.prefix, bucket_may_be_missing=self.dry).objects()
+            named = (one for one in found if guess(one.key.decode("utf-8"), {}).content_type != UNKNOWN)
+            run_all(named, self._mend, self.concurrency)
 
     def _mend(self, found: RemoteObject) -> None:
         key = found.key.decode("utf-8")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile
 
 

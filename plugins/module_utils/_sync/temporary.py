@@ -15,7 +15,9 @@ import re
 import secrets
 import stat
 
-_NAME = re.compile(rb"\.selfhosted-media-[0-9a-f]{16}")
+#: How their names begin.
+TEMPORARY = b".selfhosted-media-"
+_NAME = re.compile(re.escape(TEMPORARY) + rb"[0-9a-f]{16}")
 
 
 def is_temporary(name: bytes) -> bool:
@@ -26,7 +28,7 @@ def is_temporary(name: bytes) -> bool:
 def create(folder: bytes) -> tuple[bytes, int]:
     """Make an empty file in a folder, for its owner only; its path and a descriptor that holds the lock."""
     while True:
-        path = os.path.join(folder, b".selfhosted-media-" + secrets.token_hex(8).encode())
+        path = os.path.join(folder, TEMPORARY + secrets.token_hex(8).encode())
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(OSError):  # a file system without locks: then no other run removes anything either
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

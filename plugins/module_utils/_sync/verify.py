@@ -5,25 +5,33 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Optional
+from typing import NamedTuple, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import object_client
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.concurrency import Concurrency
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import AUTOMATIC_CONCURRENCY
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import run_all
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile, Tree, walk
-
-if TYPE_CHECKING:
-    from types_boto3_s3.client import S3Client
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.processes import automatic_number, share_out
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.split import Split, split
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import (
+    listable,
+    objects,
+    run_side_by_side,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders, LocalFile, Tree, walk
 
 
 class Finding(Enum):
@@ -37,76 +45,156 @@ class Finding(Enum):
 
 
 @dataclass
-class Verification:
-    """Compares a tree with a bucket's prefix, by size or by checksum."""
+class Sample:
+    """So many of the files seen, drawn at random: those whose keys, hashed with the seed, come first.
 
-    client: S3Client
+    Whoever sees which file, in whatever order, a seed draws the same ones.
+    """
+
+    size: int
+    seed: int
+    _drawn: list[tuple[bytes, LocalFile]] = field(default_factory=list)
+
+    def see(self, local: LocalFile) -> None:
+        """Let a file take part."""
+        if self.size:
+            self._drawn.append((hashlib.sha256(b"%d %s" % (self.seed, local.key)).digest(), local))
+            if len(self._drawn) > 2 * self.size + 1000:
+                self._cut()
+
+    def add(self, other: Sample) -> None:
+        """Let those take part that somebody else has drawn."""
+        self._drawn += other._drawn
+        self._cut()
+
+    def _cut(self) -> None:
+        self._drawn.sort()
+        del self._drawn[self.size :]
+
+    @property
+    def drawn(self) -> list[LocalFile]:
+        """The files that were drawn."""
+        self._cut()
+        return [local for _hash, local in self._drawn]
+
+
+@dataclass
+class Check:
+    """What is compared, and how: media_verify's options of the same names."""
+
+    access: Access
     tree: Tree
-    bucket: str
     checksum: bool = False
-    concurrency: int = 16
+    concurrency: int = AUTOMATIC_CONCURRENCY
     missing_allowed: bool = False
     different_allowed: bool = False
     older_than: Optional[float] = None
     sample: int = 0
     seed: int = 0
+    #: worker processes; None: what the number of files is worth on this machine
+    processes: Optional[int] = None
+
+
+@dataclass
+class Verification:
+    """Compares a tree with a bucket's prefix, by size or by checksum."""
+
+    check: Check
     account: Account = field(default_factory=Account)
     started: float = field(default_factory=time.time)
-    drawn: list[LocalFile] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 (a sample, no secret)
-        self._seen = 0
-        self._drawing = threading.Lock()
+        self._sample = Sample(self.check.sample, self.check.seed)
+
+    @property
+    def drawn(self) -> list[LocalFile]:
+        """Verified files drawn at random."""
+        return self._sample.drawn
 
     def carry_out(self) -> bool:
         """Compare everything; True when every file is in the bucket, whole. Objects without a file never count against it."""
-        self.tree.check()
-        listing = Listing(self.client, self.bucket, self.tree.prefix.decode("utf-8"))
-        files = self._older(walk(self.tree, self._report))
-        start = len(self.tree.prefix)
-        objects = (
-            found
-            for found in listing.objects()
-            if self.tree.chooser.chooses(found.key[start:]) and self.tree.shard.holds(found.key)
-        )
-        run_all(merge(files, objects), self._look, self.concurrency if self.checksum else 1)
-        self.account.add_requests(listing.requests)
+        check = self.check
+        check.tree.check()
+        outcomes = self._share_out(split(check.tree))
+        if any(outcome.out_of_order for outcome in outcomes):
+            self.account.requests += sum(outcome.account.requests for outcome in outcomes)
+            outcomes = self._share_out(Split(0, [ALL_KEYS], Folders(check.tree)), in_order=False)
+        for outcome in outcomes:
+            self.account.add(outcome.account)
+            self._sample.add(outcome.sample)
         bad = {Finding.MISSING.value, Finding.DIFFERENT.value, Finding.UNVERIFIABLE.value, "failed"}
-        if self.missing_allowed:
+        if check.missing_allowed:
             bad.remove(Finding.MISSING.value)
-        if self.different_allowed:
+        if check.different_allowed:
             bad.remove(Finding.DIFFERENT.value)
         return not any(self.account[kind] for kind in bad)
 
+    def _share_out(self, parts: Split, in_order: bool = True) -> list[Outcome]:
+        check = self.check
+        processes = check.processes or automatic_number(parts.estimate)
+        processes = min(processes, len(parts.ranges), check.concurrency)
+        comparison = Comparison(check, parts.folders, check.concurrency // processes, in_order)
+        spans = lambda: iter(listable(parts.ranges, check.access, check.tree, self.account))  # noqa: E731
+        return share_out(spans, comparison, check.access, processes)
+
+
+class Outcome(NamedTuple):
+    """What a process hands over at its end."""
+
+    account: Account
+    sample: Sample
+    #: whether the service lists in an order that is not S3's, so that some of it was compared wrongly
+    out_of_order: bool
+
+
+@dataclass
+class Comparison:
+    """What one process does of a verification."""
+
+    check: Check
+    folders: Folders
+    concurrency: int
+    in_order: bool = True
+    account: Account = field(default_factory=Account)
+
+    def work(self, access: Access, spans: Iterator[Range]) -> Outcome:
+        """Compare ranges until there are none left. Raises MediaError for what ends the whole verification."""
+        check = self.check
+        self._drawing = threading.Lock()
+        self._sample = Sample(check.sample, check.seed)
+        concurrency = Concurrency(self.concurrency)
+        pool = Pool(self._look, concurrency)
+        with object_client(access, self.account, observe=concurrency.observe) as self._client:
+            self._listing = Listing(self._client, check.tree.prefix.decode("utf-8"))
+            out_of_order = run_side_by_side(spans, lambda span: self._go_through(span, pool), pool, self.concurrency)
+        return Outcome(self.account, self._sample, out_of_order)
+
+    def _go_through(self, span: Range, pool: Pool[Pair]) -> None:
+        tree = self.check.tree
+        files = self._older(walk(tree, self._report, span, self.folders))
+        for pair in merge(files, objects(self._listing, tree, span, self.in_order)):
+            if not self.check.checksum:
+                self._look(pair)
+            elif not pool.put(pair):
+                return
+
     def _older(self, files: Iterator[LocalFile]) -> Iterator[LocalFile]:
         """Leave out what the application has written since a moment: a running site is copied, then caught up with."""
-        if self.older_than is None:
+        if self.check.older_than is None:
             yield from files
             return
-        moment_ns = int(self.older_than * 1e9)
+        moment_ns = int(self.check.older_than * 1e9)
         for file in files:
             if max(file.mtime_ns, file.ctime_ns) < moment_ns:
                 yield file
             else:
                 self.account.count("newer")
 
-    def _draw(self, local: LocalFile) -> None:
-        """Keep a file for the sample with the chance that makes every file equally likely (algorithm R)."""
-        with self._drawing:
-            self._seen += 1
-            if len(self.drawn) < self.sample:
-                self.drawn.append(local)
-            else:
-                place = self._random.randrange(self._seen)
-                if place < self.sample:
-                    self.drawn[place] = local
-
     def _report(self, relative: bytes, reason: str, incomplete: bool) -> None:
         self.account.remark("failed" if incomplete else "ignored", shown(relative), reason)
 
     def _look(self, pair: Pair) -> None:
-        name = shown(pair.key[len(self.tree.prefix) :])
+        name = shown(pair.key[len(self.check.tree.prefix) :])
         try:
             finding, reason = self._find(pair)
         except FileNotFoundError:
@@ -118,7 +206,8 @@ class Verification:
         else:
             if finding is Finding.VERIFIED and pair.local is not None:
                 self.account.count(finding.value, pair.local.size)
-                self._draw(pair.local)
+                with self._drawing:
+                    self._sample.see(pair.local)
             else:
                 self.account.remark(finding.value, name, reason)
 
@@ -130,9 +219,9 @@ class Verification:
             return Finding.MISSING, "not in the bucket"
         if local.size != remote.size:
             return Finding.DIFFERENT, f"{local.size} bytes in the folder, {remote.size} in the bucket"
-        if not self.checksum:
+        if not self.check.checksum:
             return Finding.VERIFIED, ""
-        same = same_content(self.client, self.bucket, self.tree, remote, self.account)
+        same = same_content(self._client, self.check.tree, remote)
         if same is None:
             return Finding.UNVERIFIABLE, "the service keeps no checksum of this object's whole content"
         return (Finding.VERIFIED, "") if same else (Finding.DIFFERENT, "same size, other content")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Callable, NamedTuple, Optional
@@ -23,7 +24,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import
     shown,
     why_not_a_key,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import is_temporary
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import TEMPORARY, is_temporary
 
 
 class LocalFile(NamedTuple):
@@ -54,13 +55,18 @@ class Tree:
     shard: Shard = ONLY_SHARD
     #: told the paths of our own temporary files, which never take part
     on_temporary: Callable[[bytes], None] = lambda _path: None
+    _real_root: bytes = b""
 
     def path_of(self, key: bytes) -> bytes:
         """The path of the file that has a key."""
         return os.path.join(self.root, key[len(self.prefix) :])
 
     def open(self, key: bytes) -> BinaryIO:
-        """Open the file that has a key, for reading. Raises OSError, also for what is no file inside the folder any more.
+        """Open the file that has a key, for reading. Raises OSError, also for what is no file inside the folder any more."""
+        return os.fdopen(self.descriptor(key), "rb")
+
+    def descriptor(self, key: bytes) -> int:
+        """Open the file that has a key, as open() does.
 
         Between the walk and now somebody may have put a pipe in its place, which would block for ever, or a link to a
         file outside, which must not become public.
@@ -73,12 +79,19 @@ class Tree:
                 raise IsADirectoryError(errno.EISDIR, "a folder has taken the file's place", path)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "something that is no file has taken its place", path)
-            if not _is_inside(os.path.realpath(self.root), descriptor, path):
+            if not _is_inside(self.real_root, descriptor, path):
                 raise OSError(errno.EXDEV, "a link out of the folder has taken the file's place", path)
-            return os.fdopen(descriptor, "rb")
+            return descriptor
         except BaseException:
             os.close(descriptor)
             raise
+
+    @property
+    def real_root(self) -> bytes:
+        """The folder's path without links."""
+        if not self._real_root:
+            self._real_root = os.path.realpath(self.root)
+        return self._real_root
 
     def check(self) -> None:
         """Raise MediaError unless the folder is there and can be read: a missing source is never an empty one."""
@@ -110,55 +123,172 @@ def _is_inside(real_root: bytes, descriptor: int, path: bytes) -> bool:
     return is_below(real, real_root) and os.path.samestat(os.lstat(real), os.fstat(descriptor))
 
 
-def walk(tree: Tree, report: Report, span: Range = ALL_KEYS) -> Iterator[LocalFile]:
-    """Yield the tree's files whose keys lie in a range, in key order. Memory holds one folder per level."""
+class Folders:
+    """The names in the tree's folders, in key order. Those that several ranges of keys need are read once and kept."""
+
+    def __init__(self, tree: Tree, kept: Optional[dict[bytes, list[bytes]]] = None) -> None:
+        self._tree = tree
+        self.kept = kept or {}
+
+    def names(self, folder: bytes) -> list[bytes]:
+        """The names in a folder; those of folders end with a slash, because `a/` comes after `a-` and `a.`.
+
+        Raises OSError.
+        """
+        known = self.kept.get(folder)
+        if known is not None:
+            return known
+        with os.scandir(os.path.join(self._tree.root, folder)) as entries:
+            # Names only: a million entries of a folder with all they hold would take a third of a gigabyte.
+            names = [entry.name + b"/" if _is_folder(entry) else entry.name for entry in entries]
+        names.sort()
+        return names
+
+
+def walk(tree: Tree, report: Report, span: Range = ALL_KEYS, folders: Optional[Folders] = None) -> Iterator[LocalFile]:
+    """Yield the tree's files whose keys lie in a range, in key order. Memory holds the names of one folder per level."""
     try:
         status = os.stat(tree.root)
     except OSError as exc:
         raise MediaError(f"folder {shown(tree.root)} cannot be read: {exc.strerror}") from exc
     above = ((status.st_dev, status.st_ino),)
-    yield from _walk(tree, b"", report, span, os.path.realpath(tree.root), above)
+    yield from _Walk(tree, report, span, folders or Folders(tree)).below(b"", above)
 
 
-def _walk(
-    tree: Tree, folder: bytes, report: Report, span: Range, real_root: bytes, above: tuple[tuple[int, int], ...]
-) -> Iterator[LocalFile]:
-    here = _entries(tree, folder, report)
-    for name, entry in here:
-        relative = folder + name
-        if name.endswith(b"/"):
-            if not span.may_hold_below(tree.prefix + relative) or not tree.chooser.may_choose_below(relative):
-                continue
-            if len(tree.prefix) + len(relative) >= MAX_KEY_BYTES:
-                report(relative, f"the keys below would have more than the {MAX_KEY_BYTES} bytes that S3 allows", True)
-                continue
-            inside = _enter(entry, relative[:-1], report, real_root, above)
-            if inside is not None:
-                yield from _walk(tree, relative, report, span, real_root, inside)
-            continue
-        key = tree.prefix + relative
-        if is_temporary(name):
-            tree.on_temporary(os.path.join(tree.root, relative))
-            continue
-        if not span.holds(key) or not tree.chooser.chooses(relative) or not tree.shard.holds(key):
-            continue
-        found = _file(entry, key, relative, report, real_root)
-        if found is not None:
-            yield found
+class _Walk:
+    """One range's walk."""
+
+    def __init__(self, tree: Tree, report: Report, span: Range, folders: Folders) -> None:
+        self._tree = tree
+        self._report = report
+        self._span = span
+        self._folders = folders
+        self._real_root = os.path.realpath(tree.root)
+
+    def below(self, folder: bytes, above: tuple[tuple[int, int], ...]) -> Iterator[LocalFile]:
+        """The files of a folder and of those below it. above identifies the folder itself and those it lies in."""
+        tree, span = self._tree, self._span
+        base = tree.prefix + folder
+        chooses = None if tree.chooser.chooses_all else tree.chooser.chooses
+        holds = None if tree.shard.count == 1 else tree.shard.holds
+        names = self._names(folder)
+        place = os.path.join(tree.root, b"") + folder
+        for index in range(_first(names, base, span.after), len(names)):
+            name = names[index]
+            key = base + name
+            if span.upto is not None and key > span.upto:
+                break
+            if name.endswith(b"/"):
+                inside = self._enter(folder + name, above)
+                if inside is not None:
+                    yield from self.below(folder + name, inside)
+            elif span.after is not None and key <= span.after:
+                pass
+            elif name.startswith(TEMPORARY) and is_temporary(name):
+                tree.on_temporary(place + name)
+            elif (chooses is None or chooses(folder + name)) and (holds is None or holds(key)):
+                found = self._file(key, folder + name, place + name)
+                if found is not None:
+                    yield found
+
+    def _names(self, folder: bytes) -> list[bytes]:
+        try:
+            return self._folders.names(folder)
+        except OSError as exc:
+            if not folder or not isinstance(exc, FileNotFoundError):  # else removed since its parent was read
+                self._report_folder(folder, f"the folder cannot be read: {exc.strerror}", True)
+            return []
+
+    def _report_folder(self, folder: bytes, reason: str, incomplete: bool) -> None:
+        """Of the ranges that a folder lies in, just the one with its beginning reports it."""
+        if self._span.holds(self._tree.prefix + folder) or (not folder and self._span.after is None):
+            self._report(folder.rstrip(b"/") or b".", reason, incomplete)
+
+    def _enter(self, folder: bytes, above: tuple[tuple[int, int], ...]) -> Optional[tuple[tuple[int, int], ...]]:
+        """The folders above and including this one, or None where it must not be entered."""
+        tree = self._tree
+        if not self._span.may_hold_below(tree.prefix + folder) or not tree.chooser.may_choose_below(folder):
+            return None
+        if len(tree.prefix) + len(folder) >= MAX_KEY_BYTES:
+            reason = f"the keys below would have more than the {MAX_KEY_BYTES} bytes that S3 allows"
+            self._report_folder(folder, reason, True)
+            return None
+        path = os.path.join(tree.root, folder[:-1])
+        try:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                status = os.stat(path)
+                outside = self._leads_outside(path)
+                if outside:
+                    self._report_folder(folder, outside, True)
+                    return None
+        except FileNotFoundError:
+            return None  # removed meanwhile
+        except OSError as exc:
+            self._report_folder(folder, f"the folder cannot be read: {exc.strerror}", True)
+            return None
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            self._report_folder(folder, "the link leads back to a folder above it; not followed", False)
+            return None
+        return (*above, identity)
+
+    def _leads_outside(self, path: bytes) -> str:
+        """Why a link must not be followed, or nothing."""
+        target = os.path.realpath(path)
+        if is_below(target, self._real_root):
+            return ""
+        # The application does show what such a link leads to, so leaving it out silently would lose pictures.
+        return f"the link leads out of the folder, to {shown(target)}; move what it leads to into the folder"
+
+    def _file(self, key: bytes, relative: bytes, path: bytes) -> Optional[LocalFile]:
+        try:
+            status = os.lstat(path)
+            if not stat.S_ISREG(status.st_mode):
+                return self._odd_file(key, relative, path, status)
+        except FileNotFoundError:
+            return None  # removed meanwhile
+        except OSError as exc:
+            self._report(relative, f"cannot be read: {exc.strerror}; left out", True)
+            return None
+        reason = why_not_a_key(key)
+        if reason:
+            self._report(relative, reason, True)
+            return None
+        return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def _odd_file(self, key: bytes, relative: bytes, path: bytes, status: os.stat_result) -> Optional[LocalFile]:
+        """What a link leads to; what is neither a file nor a link has no place in the bucket. Raises OSError."""
+        if stat.S_ISLNK(status.st_mode):
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                self._report(relative, "the link leads nowhere; left out", False)
+                return None
+            except OSError as exc:
+                self._report(relative, f"cannot be read: {exc.strerror}; left out", exc.errno != errno.ELOOP)
+                return None
+            outside = self._leads_outside(path) if stat.S_ISREG(status.st_mode) else ""
+            if outside:
+                self._report(relative, outside, True)
+                return None
+        if not stat.S_ISREG(status.st_mode):
+            self._report(relative, "neither a file nor a folder (a socket, pipe or device); left out", False)
+            return None
+        reason = why_not_a_key(key)
+        if reason:
+            self._report(relative, reason, True)
+            return None
+        return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _entries(tree: Tree, folder: bytes, report: Report) -> list[tuple[bytes, os.DirEntry[bytes]]]:
-    """A folder's entries in key order. A folder counts with its slash: `a/` comes after `a-` and `a.`."""
-    try:
-        with os.scandir(os.path.join(tree.root, folder)) as entries:
-            here = [(entry.name + b"/" if _is_folder(entry) else entry.name, entry) for entry in entries]
-    except OSError as exc:
-        if folder and isinstance(exc, FileNotFoundError):
-            return []  # removed since its parent was read
-        report(folder or b".", f"the folder cannot be read: {exc.strerror}", True)
-        return []
-    here.sort(key=lambda item: item[0])
-    return here
+def _first(names: list[bytes], base: bytes, after: Optional[bytes]) -> int:
+    """The place of the first of a folder's names that can be, or lead to, a key after one; base is the folder's own key."""
+    if after is None or after < base:
+        return 0
+    if not after.startswith(base):
+        return len(names)  # all keys here are before it
+    return bisect_left(names, after[len(base) :].partition(b"/")[0])
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -166,58 +296,3 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads in a circle
         return False
-
-
-def _enter(
-    entry: os.DirEntry[bytes], relative: bytes, report: Report, real_root: bytes, above: tuple[tuple[int, int], ...]
-) -> Optional[tuple[tuple[int, int], ...]]:
-    """The folders above and including this one, or None where it must not be entered."""
-    try:
-        status = entry.stat()
-        if entry.is_symlink() and not _leads_inside(entry, relative, report, real_root):
-            return None
-    except FileNotFoundError:
-        return None  # removed meanwhile
-    except OSError as exc:
-        report(relative, f"the folder cannot be read: {exc.strerror}", True)
-        return None
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
-        report(relative, "the link leads back to a folder above it; not followed", False)
-        return None
-    return (*above, identity)
-
-
-def _leads_inside(entry: os.DirEntry[bytes], relative: bytes, report: Report, real_root: bytes) -> bool:
-    target = os.path.realpath(entry.path)
-    if is_below(target, real_root):
-        return True
-    # The application does show what such a link leads to, so leaving it out silently would lose pictures.
-    report(
-        relative, f"the link leads out of the folder, to {shown(target)}; move what it leads to into the folder", True
-    )
-    return False
-
-
-def _file(
-    entry: os.DirEntry[bytes], key: bytes, relative: bytes, report: Report, real_root: bytes
-) -> Optional[LocalFile]:
-    try:
-        status = entry.stat()
-    except FileNotFoundError:
-        if entry.is_symlink():
-            report(relative, "the link leads nowhere; left out", False)
-        return None  # removed meanwhile
-    except OSError as exc:
-        report(relative, f"cannot be read: {exc.strerror}; left out", exc.errno != errno.ELOOP)
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        report(relative, "neither a file nor a folder (a socket, pipe or device); left out", False)
-        return None
-    if entry.is_symlink() and not _leads_inside(entry, relative, report, real_root):
-        return None
-    reason = why_not_a_key(key)
-    if reason:
-        report(relative, reason, True)
-        return None
-    return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

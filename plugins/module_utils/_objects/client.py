@@ -1,0 +1,377 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests about the objects of one bucket: signed, retried, their refusals turned into S3Errors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable, Optional
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape
+
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.address import Address
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.connection import (
+    Answer,
+    Body,
+    Broken,
+    HttpConnection,
+    Tls,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.retry import (
+    THROTTLED_TRIES,
+    TRIES,
+    is_throttling,
+    passes,
+    pause,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.signing import (
+    EMPTY_SHA256,
+    Signer,
+    encoded_path,
+    encoded_query,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import (
+    Page,
+    Part,
+    page_of,
+    parsed,
+    parts_of,
+    quick_page,
+    text,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import (
+    S3Error,
+    Unreachable,
+    no_answer,
+    no_tls,
+    not_s3,
+    refusal,
+)
+
+#: Told of the answers: how long one took in seconds (objects held in memory only: pages and parts of large files take
+#: times of their own), and whether the service asked to slow down.
+Observer = Callable[[float, bool], None]
+
+#: Temporary keys are asked for anew after so many seconds; botocore answers at once unless it is time to renew them.
+_KEYS_LAST = 5.0
+_ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "301", "307"})
+_ENDED_KEYS = frozenset({"ExpiredToken", "TokenRefreshRequired", "InvalidToken"})
+
+
+@dataclass(frozen=True)
+class Head:
+    """What HEAD tells of an object."""
+
+    size: int
+    etag: str
+    headers: dict[str, str]
+
+    def metadata(self, name: str) -> Optional[str]:
+        """A value of the user's metadata."""
+        return self.headers.get(f"x-amz-meta-{name}")
+
+
+class Download:
+    """An object on its way: read() gives its bytes."""
+
+    def __init__(self, head: Head, connection: HttpConnection) -> None:
+        self.head = head
+        self.read = connection.read
+
+
+class ObjectClient:
+    """The objects of one bucket. Used from several threads, each with a connection of its own."""
+
+    def __init__(
+        self,
+        access: Access,
+        pace: Callable[[int], None] = lambda _size: None,
+        observe: Observer = lambda _seconds, _throttled: None,
+    ) -> None:
+        self._access = access
+        self._pace = pace
+        self._observe = observe
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[HttpConnection] = []
+        self._requests = 0
+        self._signer: Optional[Signer] = None
+        self._signer_until = 0.0
+        self._move(access.address())
+
+    def _move(self, address: Address) -> None:
+        self.address = address
+        self._tls = _tls(address) if address.scheme == "https" else None
+        self._signer = None
+        self._own = threading.local()  # the connections of the old address are not used again
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self.address.bucket
+
+    @property
+    def requests(self) -> int:
+        """Number of requests sent, tries counted."""
+        return self._requests
+
+    def close(self) -> None:
+        """End all connections; no thread may be using one any more."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    # -- operations ------------------------------------------------------------------------------------------------
+
+    def look(self, doing: str) -> None:
+        """Ask for the bucket itself. Raises NotThere or NotAllowed."""
+        self._ask("HEAD", b"", {}, {}, b"", EMPTY_SHA256, doing)
+
+    def put(self, key: bytes, body: bytes, headers: dict[str, str], doing: str) -> str:
+        """Write an object; its bytes are signed, so that the service itself refuses damaged ones. Returns its ETag."""
+        digest = hashlib.sha256(body).hexdigest()
+        answer, _said = self._ask("PUT", key, {}, headers, body, digest, doing)
+        return _etag(answer)
+
+    def head(self, key: bytes, doing: str, part_number: int = 0) -> Head:
+        """What an object is, or one of its parts. Raises NotThere."""
+        query = {"partNumber": str(part_number)} if part_number else {}
+        answer, _said = self._ask("HEAD", key, query, {}, b"", EMPTY_SHA256, doing)
+        return _head(answer)
+
+    @contextmanager
+    def get(self, key: bytes, doing: str) -> Iterator[Download]:
+        """Read an object. What breaks while its bytes come raises Unreachable; the caller begins anew."""
+        answer, _said = self._ask("GET", key, {}, {"accept-encoding": "identity"}, b"", EMPTY_SHA256, doing, False)
+        try:
+            yield Download(_head(answer), self._connection())
+        except (Broken, ConnectionError, socket.timeout, ssl.SSLError) as exc:  # other OSErrors are the disk's
+            raise Unreachable(f"{doing} failed: the answer broke off ({_told(exc)}); run again") from exc
+        # A body that was not read to its end is noticed by the connection, which then begins anew.
+
+    def delete(self, key: bytes, doing: str) -> None:
+        """Delete an object."""
+        self._ask("DELETE", key, {}, {}, b"", EMPTY_SHA256, doing)
+
+    def page(self, parameters: dict[str, str], doing: str) -> tuple[Page, Answer, float, float]:
+        """One page of a listing, with its answer's head and when it was asked and answered by this machine's clock."""
+        query = {"list-type": "2", "encoding-type": "url", **parameters}
+        sent = time.time()
+        answer, said = self._ask("GET", b"", query, {}, b"", EMPTY_SHA256, doing)
+        received = time.time()
+        with contextlib.suppress(ValueError):  # told by the parser below, with what is wrong
+            quick = quick_page(said)
+            if quick is not None:
+                return quick, answer, sent, received
+        root = _xml(said, "ListBucketResult", doing)
+        if not any(text(root, name) is not None for name in ("IsTruncated", "Contents", "Name")):
+            raise not_s3(doing, "no listing in its answer")
+        try:
+            return page_of(root), answer, sent, received
+        except ValueError as exc:
+            raise not_s3(doing, f"a listing that cannot be read: {exc}") from exc
+
+    def begin_parts(self, key: bytes, headers: dict[str, str], doing: str) -> str:
+        """Begin a multipart upload; its id."""
+        _answer, said = self._ask("POST", key, {"uploads": ""}, headers, b"", EMPTY_SHA256, doing)
+        root = parsed(said)  # whose name rclone gives otherwise
+        upload_id = None if root is None else text(root, "UploadId")
+        if not upload_id:
+            raise not_s3(doing, "no upload id in its answer")
+        return upload_id
+
+    def put_part(
+        self, key: bytes, upload_id: str, number: int, body: Body, headers: dict[str, str], body_hash: str, doing: str
+    ) -> str:
+        """Write a part of a multipart upload; its ETag."""
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        answer, _said = self._ask("PUT", key, query, headers, body, body_hash, doing)
+        return _etag(answer)
+
+    def parts(self, key: bytes, upload_id: str, doing: str) -> list[Part]:
+        """The parts that the service has of a multipart upload. Raises NotThere when there is no such upload."""
+        found: list[Part] = []
+        query = {"uploadId": upload_id}
+        while True:
+            _answer, said = self._ask("GET", key, query, {}, b"", EMPTY_SHA256, doing)
+            more, marker = parts_of(_xml(said, "ListPartsResult", doing))
+            found += more
+            if not marker or not more:
+                return found
+            query["part-number-marker"] = marker
+
+    def end_parts(
+        self, key: bytes, upload_id: str, etags: list[tuple[int, str]], headers: dict[str, str], doing: str
+    ) -> None:
+        """Put the parts together."""
+        lines = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>" for number, etag in etags
+        )
+        namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+        body = f'<CompleteMultipartUpload xmlns="{namespace}">{lines}</CompleteMultipartUpload>'.encode()
+        headers = {"content-type": "application/xml", **headers}
+        digest = hashlib.sha256(body).hexdigest()
+        self._ask("POST", key, {"uploadId": upload_id}, headers, body, digest, doing)
+
+    def abort_parts(self, key: bytes, upload_id: str, doing: str) -> None:
+        """Give a multipart upload up: the service forgets its parts. Raises NotThere when there is no such upload."""
+        self._ask("DELETE", key, {"uploadId": upload_id}, {}, b"", EMPTY_SHA256, doing)
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        method: str,
+        key: bytes,
+        parameters: dict[str, str],
+        headers: dict[str, str],
+        body: Body,
+        body_hash: str,
+        doing: str,
+        read: bool = True,
+    ) -> tuple[Answer, bytes]:
+        """Send a request until it succeeds or there is no use in trying again. With read, the answer's body is read too."""
+        tries, asked_anew = 0, False
+        while True:
+            tries += 1
+            address = self.address
+            began = time.monotonic()
+            try:
+                answer, said = self._send(method, key, parameters, headers, body, body_hash, doing, read)
+            except Unreachable as exc:
+                if tries >= TRIES or isinstance(exc.__cause__, ssl.SSLCertVerificationError):
+                    raise
+                time.sleep(pause(tries))
+                continue
+            code, message = _refused(answer, said, read)
+            if not code:
+                if key and isinstance(body, bytes):
+                    self._observe(time.monotonic() - began, False)
+                return answer, said
+            error = refusal(doing, code, answer.status, message)
+            throttled = is_throttling(code, answer.status)
+            if throttled:
+                self._observe(time.monotonic() - began, True)
+            if code in _ENDED_KEYS and not asked_anew and self._keys_are_new():
+                asked_anew = True
+            elif (code in _ELSEWHERE or answer.status in (301, 307)) and not asked_anew:
+                asked_anew = True
+                with self._lock:
+                    if self.address is address:
+                        self._move(self._access.relocated())
+            elif passes(code, answer.status) and tries < (THROTTLED_TRIES if throttled else TRIES):
+                time.sleep(pause(tries, answer.headers.get("retry-after", "")))
+            else:
+                raise error
+
+    def _send(
+        self,
+        method: str,
+        key: bytes,
+        parameters: dict[str, str],
+        headers: dict[str, str],
+        body: Body,
+        body_hash: str,
+        doing: str,
+        read: bool,
+    ) -> tuple[Answer, bytes]:
+        """One try. Raises Unreachable when no answer comes."""
+        connection = self._connection()
+        address = connection.address
+        path = f"{address.base_path}/{encoded_path(key)}" if key else address.base_path or "/"
+        query = encoded_query(parameters) if parameters else ""
+        signed = self._current_signer().sign(method, path, query, {**headers, "host": address.host}, body_hash)
+        signed.append(("user-agent", address.user_agent))
+        target = f"{path}?{query}" if query else path
+        while True:
+            was_used = connection.is_used
+            with self._lock:
+                self._requests += 1
+            try:
+                answer = connection.exchange(method, target, signed, body)
+                if not read and answer.status < 300:
+                    return answer, b""
+                return answer, connection.read_all()
+            except OSError as exc:
+                connection.close()
+                if was_used and isinstance(exc, (Broken, ConnectionError)):
+                    continue  # the service had just closed a connection that it found idle for too long
+                if isinstance(exc, ssl.SSLError):
+                    raise no_tls(doing, exc) from exc
+                raise no_answer(doing, f"{address.scheme}://{address.host}: {_told(exc)}") from exc
+            except BaseException:
+                connection.close()
+                raise
+
+    def _connection(self) -> HttpConnection:
+        connection: Optional[HttpConnection] = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = HttpConnection(self.address, self._tls, self._pace)
+            self._own.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def _current_signer(self) -> Signer:
+        signer = self._signer
+        if signer is None or (signer.keys.expiring and time.monotonic() > self._signer_until):
+            keys = self._access.keys()
+            if signer is None or signer.keys != keys:
+                signer = Signer(keys, self.address.region)
+            self._signer, self._signer_until = signer, time.monotonic() + _KEYS_LAST
+        return signer
+
+    def _keys_are_new(self) -> bool:
+        """Ask for temporary keys once more; whether they differ from those that the service found ended."""
+        before = self._signer
+        self._signer = None
+        return before is None or self._current_signer().keys != before.keys or before.keys.expiring
+
+
+def _tls(address: Address) -> Tls:
+    try:
+        return Tls(address.ca_bundle)
+    except (OSError, ssl.SSLError) as exc:
+        raise S3Error(f"the certificate authorities in {address.ca_bundle} cannot be read: {exc}") from exc
+
+
+def _told(exc: BaseException) -> str:
+    return str(exc) or type(exc).__name__
+
+
+def _etag(answer: Answer) -> str:
+    return answer.headers.get("etag", "").strip('"')
+
+
+def _head(answer: Answer) -> Head:
+    length = answer.headers.get("content-length", "")
+    return Head(int(length) if length.isdigit() else -1, _etag(answer), answer.headers)
+
+
+def _xml(said: bytes, name: str, doing: str) -> Element:
+    root = parsed(said)
+    if root is None or root.tag != name:
+        raise not_s3(doing, "no S3 answer in what it says")
+    return root
+
+
+def _refused(answer: Answer, said: bytes, read: bool) -> tuple[str, str]:
+    """The code and message of a refusal; no code for a success. Where there is no S3 error, the status is the code."""
+    if answer.status < 300 and not (read and b"<Error" in said[:256]):
+        return "", ""
+    root = parsed(said) if said else None
+    if root is None or root.tag != "Error":
+        return str(answer.status), ""
+    # Putting parts together is answered with 200 before it has been done; what failed then is in the body.
+    return text(root, "Code") or str(answer.status), text(root, "Message") or ""

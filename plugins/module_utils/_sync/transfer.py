@@ -1,0 +1,255 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one process does of a job: compare ranges of keys and transfer what is to be transferred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Optional
+
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, S3Error, WrongCredentials
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import object_client
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.concurrency import Concurrency
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.decide import Action, Strategy
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.delete import Extras
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.download import Downloader
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import (
+    objects,
+    run_side_by_side,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import remove_dead
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Unfinished
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.upload import Dress, Uploader
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders, LocalFile, latest_ns, walk
+
+#: Linux stamps files with the time of its last tick, which is up to 10 ms behind the clock that told when a run began.
+_TICK_NS = 20_000_000
+
+
+class Step(NamedTuple):
+    """A pair and what is to be done with it."""
+
+    action: Action
+    pair: Pair
+
+
+class Outcome(NamedTuple):
+    """What a process hands over at its end."""
+
+    account: Account
+    extras: Extras
+    #: whether the service lists in an order that is not S3's, so that some of it was compared wrongly
+    out_of_order: bool = False
+
+
+@dataclass
+class Transfer:
+    """Works on ranges of a job's keys. With dry it only counts what would be done."""
+
+    job: Job
+    folders: Folders
+    pace: Pace
+    concurrency: int
+    dry: bool = False
+    in_order: bool = True
+    account: Account = field(default_factory=Account)
+
+    def __post_init__(self) -> None:
+        job = self.job
+        self._strategy = Strategy(job.upload, job.overwrite, job.checksum, job.changed_since is not None)
+        self._extras = Extras(job.max_delete if job.delete else 0)
+        self._tree = job.tree
+        if not job.upload and not self.dry:
+            self._tree = replace(job.tree, on_temporary=remove_dead)
+
+    def work(self, access: Access, spans: Iterator[Range]) -> Outcome:
+        """Go through ranges until there are none left. What fails is counted with its reason and everything else is done.
+
+        Raises MediaError only for what ends the whole run: no bucket, wrong credentials, a listing that fails.
+        """
+        concurrency = Concurrency(self.concurrency)
+        pool: Pool[Step] = Pool(self._foresee if self.dry else self._do, concurrency)
+        with object_client(access, self.account, pace=self.pace.take, observe=concurrency.observe) as client:
+            self.begin(client, pool)
+            out_of_order = run_side_by_side(spans, lambda span: self._go_through(span, pool), pool, self.concurrency)
+        return Outcome(self.account, self._extras, out_of_order)
+
+    def begin(self, client: ObjectClient, pool: Pool[Step]) -> None:
+        """Make what the transfers need."""
+        job = self.job
+        self._client = client
+        self._listing = Listing(client, job.prefix, job.bucket_may_be_missing)
+        if not job.upload:
+            self._downloader = Downloader(client, job.tree.root, job.tree.prefix, self.pace)
+            return
+        unfinished = Unfinished(client.address.url, job.tree.prefix)
+        self._uploader = Uploader(
+            client,
+            job.tree,
+            Dress(job.acl, job.cache_control, job.content_types),
+            Multipart(client, unfinished, job.max_parts, not job.overwrite, pool.invite),
+            only_absent=not job.overwrite,
+            record_md5=job.checksum,
+        )
+
+    # -- the plan --------------------------------------------------------------------------------------------------
+
+    def plan(self, span: Range = ALL_KEYS) -> Iterator[Step]:
+        """Yield what is to be done in a range of keys, in key order. Changes nothing."""
+        decide, clock = self._strategy.decide, self._listing.clock
+        for pair in self._pairs(span):
+            yield Step(decide(pair, clock.ahead_ns), pair)
+
+    def _pairs(self, span: Range) -> Iterator[Pair]:
+        job = self.job
+        files = walk(self._tree, self._report, span, self.folders)
+        if job.changed_since is None:
+            return merge(files, self._objects(span))
+        since_ns = int(job.changed_since * 1e9)
+        if job.upload:
+            # The files' own times tell what is new: no listing, so it takes seconds even for a large tree.
+            return (Pair(file.key, file, None) for file in files if _is_changed(file, since_ns))
+        newer = (found for found in self._objects(span) if self._is_newer(found, since_ns))
+        return (pair for pair in merge(files, newer) if pair.remote is not None)
+
+    def _objects(self, span: Range) -> Iterator[RemoteObject]:
+        return objects(self._listing, self._tree, span, self.in_order)
+
+    def _is_newer(self, found: RemoteObject, since_ns: int) -> bool:
+        return found.modified_ns >= since_ns + self._listing.clock.ahead_ns
+
+    def _report(self, relative: bytes, reason: str, incomplete: bool) -> None:
+        # Downloading, what lies in the folder and cannot be a key stands in nobody's way.
+        self.account.remark("failed" if incomplete and self.job.upload else "ignored", shown(relative), reason)
+
+    def _go_through(self, span: Range, pool: Pool[Step]) -> None:
+        unchanged = 0
+        try:
+            for step in self.plan(span):
+                if step.action is Action.SKIP:
+                    unchanged += 1
+                elif step.action is Action.TRANSFER or step.action is Action.COMPARE:
+                    if not pool.put(step):
+                        return
+                else:
+                    self._note(step.action, step.pair)
+        finally:
+            self.account.count("unchanged", number=unchanged)
+
+    # -- one pair --------------------------------------------------------------------------------------------------
+
+    def _name(self, key: bytes) -> str:
+        return shown(key[len(self.job.tree.prefix) :])
+
+    def _note(self, action: Action, pair: Pair, reason: str = "there with other content; not overwritten") -> None:
+        if action is Action.SKIP:
+            self.account.count("unchanged")
+        elif action is Action.CONFLICT:
+            self.account.remark("conflicts", self._name(pair.key), reason)
+        elif action is Action.EXTRA:
+            self.account.count("extra")
+            self._extras.add(pair.key)
+
+    def _do(self, step: Step) -> None:
+        try:
+            if self._is_settled(step):
+                return
+            pair = step.pair
+            if self.job.upload and pair.local is not None:
+                self._upload(pair.local)
+            elif not self.job.upload and pair.remote is not None:
+                self.account.count("downloaded", self._downloader.download(pair.remote))
+        except (MediaError, OSError) as exc:
+            self._count_failure(step.pair.key, exc)
+
+    def _foresee(self, step: Step) -> None:
+        try:
+            if self._is_settled(step):
+                return
+            reason = None if self.job.upload else self._downloader.why_not(step.pair.key)
+            if reason:
+                raise MediaError(reason)
+            source = step.pair.local if self.job.upload else step.pair.remote
+            self.account.count(self.job.done, 0 if source is None else source.size)
+        except (MediaError, OSError) as exc:
+            self._count_failure(step.pair.key, exc)
+
+    def _count_failure(self, key: bytes, exc: Exception) -> None:
+        """Count what failed for a key. Raises it when no other key can succeed either."""
+        upload, name = self.job.upload, self._name(key)
+        if isinstance(exc, WrongCredentials) or (isinstance(exc, NotThere) and exc.code == "NoSuchBucket"):
+            raise exc
+        if isinstance(exc, NotThere) and not upload:
+            self.account.remark("vanished", name, str(exc))  # removed by the application since it was listed
+        elif isinstance(exc, FileNotFoundError) and upload:
+            self.account.remark("vanished", name, "removed since the folder was read")
+        else:
+            reason = exc.strerror if isinstance(exc, OSError) else None
+            self.account.remark("failed", name, reason or str(exc))
+
+    def _is_settled(self, step: Step) -> bool:
+        """Whether nothing has to be transferred; what was found instead is then counted."""
+        job, (action, pair) = self.job, step
+        if action is Action.COMPARE:
+            return self._is_compared(pair)
+        if job.upload and not job.overwrite and job.changed_since is not None:
+            return self._is_there(pair)  # nothing was listed
+        return False
+
+    def _upload(self, local: LocalFile) -> None:
+        try:
+            size = self._uploader.upload(local.key)
+        except S3Error as exc:
+            # Made by the application since the listing, or at this moment (409): compared, never overwritten.
+            refused = exc.status == 412 or exc.code == "ConditionalRequestConflict"
+            if refused and self._is_there(Pair(local.key, local, None)):
+                return
+            raise
+        self.account.count("uploaded", size)
+
+    def _is_there(self, pair: Pair) -> bool:
+        """Whether an object has the key already; if so it is counted, as the same or as a conflict."""
+        found = self._head(pair.key)
+        return found is not None and self._is_compared(pair._replace(remote=found))
+
+    def _is_compared(self, pair: Pair) -> bool:
+        """Whether file and object are found the same or may not be made so, by their content."""
+        if pair.local is None or pair.remote is None:
+            return False
+        same: Optional[bool] = False
+        if pair.local.size == pair.remote.size:
+            same = same_content(self._client, self.job.tree, pair.remote)
+        action = Action.SKIP if same else self._strategy.settle(False)
+        if action is Action.TRANSFER:
+            return False
+        if same is None:
+            self._note(action, pair, "there with the same size, but nothing that tells its content; not overwritten")
+        else:
+            self._note(action, pair)
+        return True
+
+    def _head(self, key: bytes) -> Optional[RemoteObject]:
+        try:
+            head = self._client.head(key, f"looking for {shown(key)} in bucket {self._client.bucket}")
+        except NotThere:
+            return None
+        return RemoteObject(key, head.size, head.etag, 0)
+
+
+def _is_changed(file: LocalFile, since_ns: int) -> bool:
+    return latest_ns(max(file.mtime_ns, file.ctime_ns)) + _TICK_NS >= since_ns
