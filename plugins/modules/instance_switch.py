@@ -166,7 +166,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock im
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import Switch
 from ansible_collections.selfhosted.media.plugins.module_utils._io import read_file
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import BotoAccess
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
 from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
@@ -200,7 +200,7 @@ def switch_of(params: dict[str, Any], connection: Connection, edited: Edited) ->
     runner = Runner(params["chdir"])
     job = Job(
         # While the site stands still, going back is better than waiting for a service that does not answer.
-        BotoAccess(connection, params["bucket"], connect_timeout=10),
+        access_to(connection, params["bucket"], connect_timeout=10),
         tree_of(params),
         overwrite=params["overwrite"] == "changed",
         changed_since=params["changed_since"],

@@ -203,7 +203,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import BotoAccess
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Run
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
@@ -242,8 +242,13 @@ def job_of(params: dict[str, Any], connection: Connection, check_mode: bool) -> 
         raise MediaError(f"changed_since {since} is no moment; give seconds since 1970")
     if params["bandwidth_limit"] < 0 or params["max_delete"] < 0:
         raise MediaError("bandwidth_limit and max_delete cannot be below 0")
+    headers = {name: params[name] for name in ("acl", "cache_control")}
+    headers.update({f"content_types: {name}": str(kind) for name, kind in params["content_types"].items()})
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise MediaError(f"{name} cannot be sent as a header: {value!r}; write it in one line of ASCII characters")
     return Job(
-        BotoAccess(connection, params["bucket"]),
+        access_to(connection, params["bucket"]),
         tree_of(params),
         upload=params["direction"] == "upload",
         overwrite=params["overwrite"] == "changed",

@@ -171,7 +171,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import BotoAccess
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._public import fetch_all, url_of
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import sha256_of_stream
@@ -242,7 +242,7 @@ def main() -> None:
     def work() -> dict[str, Any]:
         params = module.params
         check = Check(
-            BotoAccess(connection, params["bucket"]),
+            access_to(connection, params["bucket"]),
             tree_of(params),
             params["compare"] == "checksum",
             concurrency_of(params),

@@ -71,7 +71,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import BotoAccess
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import connect
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import clean_prefix
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.mend import Mending
@@ -92,7 +92,7 @@ def main() -> None:
     def work() -> dict[str, Any]:
         params = module.params
         client = connect(connection, max_connections=16)
-        access = BotoAccess(connection, params["bucket"])
+        access = access_to(connection, params["bucket"])
         prefix = clean_prefix(params["prefix"])
         mending = Mending(client, access, params["bucket"], prefix, params["acl"], module.check_mode)
         mending.carry_out()

@@ -175,10 +175,13 @@ def _answer_to(method: bytes, path: bytes, query: bytes) -> bytes:
     headers = b"Content-Type: application/xml\r\n"
     names = {name.partition(b"=")[0] for name in query.split(b"&")}
     if method == b"POST":
+        made = b"<Bucket>null</Bucket><Key>null</Key>"
         if b"uploads" in names:
-            inner = b"<InitiateMultipartUploadResult %s><Bucket>null</Bucket><Key>null</Key><UploadId>null</UploadId></InitiateMultipartUploadResult>"
+            made += b"<UploadId>null</UploadId>"
+            inner = b"<InitiateMultipartUploadResult %s>" + made + b"</InitiateMultipartUploadResult>"
         elif b"uploadId" in names:
-            inner = b'<CompleteMultipartUploadResult %s><Bucket>null</Bucket><Key>null</Key><ETag>"00000000000000000000000000000000-1"</ETag></CompleteMultipartUploadResult>'
+            made += b'<ETag>"00000000000000000000000000000000-1"</ETag>'
+            inner = b"<CompleteMultipartUploadResult %s>" + made + b"</CompleteMultipartUploadResult>"
         else:
             inner = b"<DeleteResult %s/>"
     elif key and not names & {b"uploadId"}:

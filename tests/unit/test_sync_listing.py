@@ -141,7 +141,7 @@ def test_a_missing_bucket(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rest", "nanoseconds"), [("Z", 999_999_999), (".000Z", 999_999_999), (".065Z", 65_000_000), (".0650Z", 65_000_000)]
+    ("rest", "nanoseconds"), [("Z", 999_999_999), (".000Z", 999_999_999), (".065Z", 65_999_999), (".0650Z", 65_099_999)]
 )
 def test_times_cut_to_seconds_mean_the_end_of_the_second(service: Service, rest: str, nanoseconds: int) -> None:
     service.answers = [page("p/a", rest=rest)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import explained
@@ -101,7 +101,7 @@ def _told_by(client: Any, bucket: str, request: Any) -> Address:
     return Address(
         bucket=bucket,
         scheme=url.scheme,
-        host=url.netloc,
+        host=_host(url),
         base_path=url.path.rstrip("/"),
         region=scope.group(1),
         ca_bundle=_ca_bundle(client),
@@ -109,6 +109,13 @@ def _told_by(client: Any, bucket: str, request: Any) -> Address:
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
     )
+
+
+def _host(url: SplitResult) -> str:
+    """The host as botocore signs it and urllib3 sends it: without the scheme's own port, which proxies drop."""
+    name = url.hostname or ""
+    name = f"[{name}]" if ":" in name else name
+    return name if url.port in (None, {"http": 80, "https": 443}.get(url.scheme)) else f"{name}:{url.port}"
 
 
 def _ca_bundle(client: Any) -> Optional[str]:

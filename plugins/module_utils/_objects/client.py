@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import Callable, Optional
 from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape
 
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.address import Address
@@ -24,6 +24,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.connecti
     Answer,
     Body,
     Broken,
+    Headers,
     HttpConnection,
     Tls,
 )
@@ -74,10 +75,10 @@ class Head:
 
     size: int
     etag: str
-    headers: dict[str, str]
+    headers: Headers
 
-    def metadata(self, name: str) -> Optional[str]:
-        """A value of the user's metadata."""
+    def metadata(self, name: str) -> str:
+        """A value of the user's metadata; nothing where there is none."""
         return self.headers.get(f"x-amz-meta-{name}")
 
 
@@ -245,6 +246,8 @@ class ObjectClient:
         tries, asked_anew = 0, False
         while True:
             tries += 1
+            if isinstance(body, bytes):
+                self._pace(len(body))  # before it is signed: a service takes a signature for minutes only
             address = self.address
             began = time.monotonic()
             try:
@@ -269,9 +272,12 @@ class ObjectClient:
                 asked_anew = True
                 with self._lock:
                     if self.address is address:
-                        self._move(self._access.relocated())
+                        try:
+                            self._move(self._access.relocated())
+                        except S3Error:
+                            raise error from None  # which tells more than the failed search
             elif passes(code, answer.status) and tries < (THROTTLED_TRIES if throttled else TRIES):
-                time.sleep(pause(tries, answer.headers.get("retry-after", "")))
+                time.sleep(pause(tries, answer.headers.get("retry-after")))
             else:
                 raise error
 
@@ -351,12 +357,12 @@ def _told(exc: BaseException) -> str:
 
 
 def _etag(answer: Answer) -> str:
-    return answer.headers.get("etag", "").strip('"')
+    return answer.headers.get("etag").strip('"')
 
 
 def _head(answer: Answer) -> Head:
-    length = answer.headers.get("content-length", "")
-    return Head(int(length) if length.isdigit() else -1, _etag(answer), answer.headers)
+    length = answer.headers.get("content-length")
+    return Head(int(length) if length.isdecimal() else -1, _etag(answer), answer.headers)
 
 
 def _xml(said: bytes, name: str, doing: str) -> Element:

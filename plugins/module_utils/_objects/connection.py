@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import os
+import re
 import select
 import socket
 import ssl
+import string
 import time
 from dataclasses import dataclass
 from typing import Callable, Optional, Union
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.address import Address
 
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?")
 _CHUNK = 256 * 1024
 _LONGEST_HEAD = 64 * 1024
 #: A connection that has lain idle for so long, in seconds, is looked at before it is used again.
@@ -44,12 +49,31 @@ class FilePart:
 Body = Union[bytes, FilePart]
 
 
+class Headers:
+    """The headers of an answer, looked through when one is asked for: of a dozen that services send, few are."""
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = lines
+
+    def get(self, name: str) -> str:
+        """The value of a header, its name in lower case; nothing where there is none."""
+        found = _header(name).search(self._lines)
+        return "" if found is None else found.group(1).decode("latin-1").strip()
+
+
+@functools.lru_cache(maxsize=100)
+def _header(name: str) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n%s[ \t]*:([^\r\n]*)" % re.escape(name.encode()), re.IGNORECASE)
+
+
 @dataclass
 class Answer:
-    """Status line and headers of an answer; the names of headers are in lower case."""
+    """The head of an answer."""
 
     status: int
-    headers: dict[str, str]
+    headers: Headers
+    #: HTTP/1.0, which ends its connections unless told otherwise
+    is_old: bool = False
 
 
 class Tls:
@@ -77,11 +101,23 @@ class Tls:
             self._session = wrapped.session
 
 
+def _encoded(lines: list[str]) -> bytes:
+    """A request's head. Raises MediaError for what would not be sent as it was signed, or as a header of its own."""
+    try:
+        head = "\r\n".join(lines).encode("ascii")
+    except UnicodeEncodeError:
+        head = b""
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+        bad = [line.partition(":")[0] for line in lines if not (line.isascii() and line.isprintable())]
+        raise MediaError(f"a header cannot hold line breaks and characters beyond ASCII: {', '.join(bad)}")
+    return head + b"\r\n\r\n"
+
+
 class HttpConnection:
     """One connection to the address, opened when it is needed. Used by one thread."""
 
     def __init__(self, address: Address, tls: Optional[Tls], pace: Callable[[int], None]) -> None:
-        #: pace is told how many bytes of a body are about to be sent, and waits as needed
+        #: pace is told how many bytes of a file's stretch are about to be sent, and waits as needed
         self.address = address
         self._tls = tls
         self._pace = pace
@@ -127,21 +163,19 @@ class HttpConnection:
         size = len(body) if isinstance(body, bytes) else body.size
         if size or method in ("PUT", "POST"):
             lines.append(f"content-length: {size}")
-        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        head = _encoded(lines)
         try:
             self._send(head, body)
         except (BrokenPipeError, ConnectionError) as exc:
             # A service may refuse before it has read everything, and close. What it said then tells why.
             try:
-                answer = self._read_head()
+                answer = self._read_final_head()
             except OSError:
                 raise Broken(f"the connection ended while the request was sent ({exc})") from exc
             self._begin_body(method, answer)
             self._keep_alive = False
             return answer
-        answer = self._read_head()
-        while answer.status < 200:  # 100 Continue, 103 Early Hints
-            answer = self._read_head()
+        answer = self._read_final_head()
         self._begin_body(method, answer)
         return answer
 
@@ -197,7 +231,8 @@ class HttpConnection:
         return plain
 
     def _open_tunnel(self, plain: socket.socket) -> None:
-        target = f"{self.address.name}:{self.address.port}"
+        name = self.address.name
+        target = f"[{name}]:{self.address.port}" if ":" in name else f"{name}:{self.address.port}"
         lines = [f"CONNECT {target} HTTP/1.1", f"host: {target}", *self._proxy_credentials()]
         plain.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
         self._socket = plain
@@ -228,7 +263,6 @@ class HttpConnection:
     def _send(self, head: bytes, body: Body) -> None:
         assert self._socket is not None
         if isinstance(body, bytes):
-            self._pace(len(body))
             self._socket.sendall(head + body if body else head)
             return
         self._socket.sendall(head)
@@ -259,36 +293,37 @@ class HttpConnection:
         del self._pending[: end + 2]
         return line
 
+    def _read_final_head(self) -> Answer:
+        answer = self._read_head()
+        while answer.status < 200:  # 100 Continue, 103 Early Hints
+            answer = self._read_head()
+        return answer
+
     def _read_head(self) -> Answer:
         while (end := self._pending.find(b"\r\n\r\n")) < 0:
             if len(self._pending) > _LONGEST_HEAD or (self._pending and not b"HTTP/".startswith(self._pending[:5])):
                 raise Broken("what answers does not speak HTTP")
             self._pending += self._receive()
-        first, *lines = self._pending[:end].decode("latin-1").split("\r\n")
+        head = bytes(self._pending[:end])
         del self._pending[: end + 4]
-        version, _space, rest = first.partition(" ")
-        if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
+        status = _STATUS_LINE.match(head)
+        if status is None:
             raise Broken("what answers does not speak HTTP")
-        headers = {}
-        for line in lines:
-            name, _colon, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        if version == "HTTP/1.0":
-            headers.setdefault("connection", "close")
-        return Answer(int(rest[:3]), headers)
+        return Answer(int(status.group(2)), Headers(head[status.end() :]), status.group(1) == b"0")
 
     def _begin_body(self, method: str, answer: Answer) -> None:
         headers = answer.headers
-        self._keep_alive = headers.get("connection", "").lower() != "close"
-        self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        connection = headers.get("connection").lower()
+        self._keep_alive = connection == "keep-alive" if answer.is_old else connection != "close"
+        self._chunked = headers.get("transfer-encoding").lower() == "chunked"
         length = headers.get("content-length")
         if method == "HEAD" or answer.status in (204, 304):
             self._left, self._chunked = 0, False
         elif self._chunked:
             self._left = 0
-        elif length is None:
+        elif not length:
             self._left = None
-        elif length.isdigit():
+        elif length.isdecimal():
             self._left = int(length)
         else:
             raise Broken("what answers does not speak HTTP")
@@ -300,10 +335,10 @@ class HttpConnection:
 
     def _begin_chunk(self) -> None:
         line = self._read_line() or self._read_line()  # an empty one ends the chunk before
-        try:
-            self._left = int(line.partition(b";")[0].strip(), 16)
-        except ValueError:
-            raise Broken("what answers does not speak HTTP") from None
+        digits = line.partition(b";")[0].strip()
+        if not digits or digits.strip(string.hexdigits.encode()):
+            raise Broken("what answers does not speak HTTP")
+        self._left = int(digits, 16)
         if self._left == 0:
             self._chunked = False
             while self._read_line():  # trailers

@@ -55,4 +55,4 @@ def passes(code: str, status: int) -> bool:
 def pause(tries: int, retry_after: str = "") -> float:
     """How many seconds to wait after so many tries: more each time, never the same for all (botocore: ExponentialBackoff)."""
     wanted = random.random() * min(2.0 ** (tries - 1), _LONGEST_PAUSE)  # noqa: S311 (no secret)
-    return max(wanted, min(float(retry_after), 60.0)) if retry_after.isdigit() else wanted
+    return max(wanted, min(float(retry_after), 60.0)) if retry_after.isdecimal() else wanted

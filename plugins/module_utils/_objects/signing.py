@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass, field
+from typing import Optional
 from urllib.parse import quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -53,7 +54,7 @@ class Signer:
     def __init__(self, keys: Keys, region: str) -> None:
         self.keys = keys
         self._region = region
-        self._known = ("", "", b"")
+        self._known: Optional[tuple[str, str, _SigningKey]] = None
         self._second = 0
         self._moment = ""
 
@@ -83,18 +84,34 @@ class Signer:
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{body_hash}"
         scope, signing_key = self._for_day(moment[:8])
         to_sign = f"{ALGORITHM}\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.digest(signing_key, to_sign.encode(), "sha256").hex()
+        signature = signing_key.sign(to_sign.encode())
         credential = f"{self.keys.access_key}/{scope}"
         items.append(
             ("authorization", f"{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}")
         )
         return items
 
-    def _for_day(self, day: str) -> tuple[str, bytes]:
+    def _for_day(self, day: str) -> tuple[str, _SigningKey]:
         known = self._known  # read and set as one: threads may be here on both sides of midnight
-        if day != known[0]:
+        if known is None or day != known[0]:
             key = f"AWS4{self.keys.secret_key}".encode()
             for part in (day, self._region, "s3", "aws4_request"):
                 key = hmac.new(key, part.encode(), "sha256").digest()
-            self._known = known = (day, f"{day}/{self._region}/s3/aws4_request", key)
+            self._known = known = (day, f"{day}/{self._region}/s3/aws4_request", _SigningKey(key))
         return known[1:]
+
+
+class _SigningKey:
+    """HMAC-SHA256 (RFC 2104) with one key for many messages: the key's own two blocks are hashed once."""
+
+    def __init__(self, key: bytes) -> None:
+        padded = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+
+    def sign(self, message: bytes) -> str:
+        """The signature in hexadecimal digits."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()

@@ -43,7 +43,7 @@ def parsed(content: bytes) -> Optional[Element]:
     """The root of a document, names without their namespace; None for what is no XML."""
     try:
         root = fromstring(content)  # noqa: S314
-    except (ParseError, ValueError):
+    except (ParseError, ValueError, LookupError):  # the last for an encoding that nobody knows
         return None
     root.tag = local(root.tag)
     return root
@@ -146,9 +146,9 @@ _minutes: dict[str, int] = {}
 
 
 def nanoseconds(moment: str) -> int:
-    """The latest moment that a listed time can mean: a service that lists whole seconds has cut the rest off.
+    """The latest moment that a listed time can mean: services cut off what is below their seconds or milliseconds.
 
-    Raises ValueError for what is no time as ISO 8601 writes it in UTC.
+    AWS writes `.000Z` for whole seconds. Raises ValueError for what is no time as ISO 8601 writes it in UTC.
     """
     minute = _minutes.get(moment[:16])
     if minute is None:
@@ -157,9 +157,9 @@ def nanoseconds(moment: str) -> int:
         minute = _minutes[moment[:16]] = calendar.timegm(time.strptime(moment[:16], "%Y-%m-%dT%H:%M"))
     seconds = minute + int(moment[17:19])
     fraction = moment[20:-1]  # between the point and the Z
-    if not fraction or fraction == "000":
-        return seconds * 1_000_000_000 + 999_999_999
-    return seconds * 1_000_000_000 + (int(fraction[:9].ljust(9, "0")) or 999_999_999)
+    if not fraction.strip("0"):
+        fraction = ""
+    return seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "9"))
 
 
 def uploads_of(root: Element) -> list[tuple[bytes, str]]:

@@ -26,6 +26,9 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.transfer im
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Unfinished
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders
 
+#: Bytes per second that each transfer at a time should have under a bandwidth limit.
+_LEAST_SHARE = 64 * 1024
+
 
 @dataclass
 class Run:
@@ -83,7 +86,11 @@ class Run:
         job = self.job
         processes = job.processes or automatic_number(parts.estimate)
         processes = min(processes, len(parts.ranges), job.concurrency)
-        worker = Transfer(job, parts.folders, Pace(job.bandwidth_limit), job.concurrency // processes, dry, in_order)
+        concurrency = job.concurrency // processes
+        if job.bandwidth_limit:
+            # Each transfer at a time gets its share: with too many, a connection would be silent for so long that it ends.
+            concurrency = max(1, min(concurrency, job.bandwidth_limit // _LEAST_SHARE // processes))
+        worker = Transfer(job, parts.folders, Pace(job.bandwidth_limit), concurrency, dry, in_order)
         return share_out(lambda: iter(self._listable(parts.ranges)), worker, job.access, processes)
 
     def _give_up_unfinished(self) -> None:

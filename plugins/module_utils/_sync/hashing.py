@@ -100,9 +100,8 @@ def md5_told_by(head: Head) -> Optional[str]:
 
 def _hides_md5(head: Head) -> bool:
     headers = head.headers
-    return "x-amz-server-side-encryption-customer-algorithm" in headers or headers.get(
-        "x-amz-server-side-encryption", ""
-    ).startswith("aws:kms")
+    by_customer = headers.get("x-amz-server-side-encryption-customer-algorithm")
+    return bool(by_customer) or headers.get("x-amz-server-side-encryption").startswith("aws:kms")
 
 
 def same_content(client: ObjectClient, tree: Tree, remote: RemoteObject) -> Optional[bool]:
@@ -133,7 +132,7 @@ def _recorded(head: Head) -> Optional[str]:
     if ours and _MD5.fullmatch(ours):
         return ours
     try:
-        theirs = base64.b64decode(head.metadata(_RCLONE_METADATA) or "", validate=True).hex()
+        theirs = base64.b64decode(head.metadata(_RCLONE_METADATA), validate=True).hex()
     except (binascii.Error, ValueError):
         return None
     return theirs if _MD5.fullmatch(theirs) else None
@@ -157,7 +156,7 @@ def _told_part_size(client: ObjectClient, remote: RemoteObject, count: int, doin
         first = client.head(remote.key, doing, part_number=1)
     except S3Error:
         return 0
-    told = first.headers.get("x-amz-mp-parts-count", "")
+    told = first.headers.get("x-amz-mp-parts-count")
     fits = told == str(count) and first.size > 0 and -(-remote.size // first.size) == count
     return first.size if fits else 0
 

@@ -121,7 +121,7 @@ class Listing:
             if self._may_be_missing and exc.code == "NoSuchBucket":
                 return None
             raise
-        self.clock.note(answer.headers.get("date", ""), sent, received)
+        self.clock.note(answer.headers.get("date"), sent, received)
         return page
 
 

@@ -108,7 +108,7 @@ class Multipart:
     def _found(self, key: bytes, doing: str) -> Optional[str]:
         """The MD5 stored with the object that has the key, perhaps an empty one; None where there is no object."""
         try:
-            return self.client.head(key, doing).metadata(MD5_METADATA) or ""
+            return self.client.head(key, doing).metadata(MD5_METADATA)
         except NotThere:
             return None
 

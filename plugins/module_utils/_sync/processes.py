@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ class _Team:
                             answer = getattr(access, question)()
                         self._send(connection, (answer, None))
                     except Exception as exc:  # noqa: BLE001 (the worker raises it)
-                        self._send(connection, (None, exc))
+                        self._send(connection, (None, _portable(exc)))
         if failure is not None:
             raise failure
         return results
@@ -138,11 +139,20 @@ def _be_worker(worker: Worker, connection: Connection, alive: int) -> None:
         try:
             message = ("result", worker.work(access, iter(access.next_span, None)))
         except BaseException as exc:  # noqa: BLE001 (raised again by the parent)
-            message = ("failure", exc)
+            message = ("failure", _portable(exc))
         connection.send(message)
     finally:
         # Not as a program ends: what the parent had begun to write or to tidy up is the parent's.
         os._exit(0)
+
+
+def _portable(exc: BaseException) -> BaseException:
+    """An exception as it can be handed to another process."""
+    try:
+        pickle.loads(pickle.dumps(exc))  # noqa: S301 (our own)
+    except Exception:  # noqa: BLE001 (whatever its class makes of that)
+        return MediaError(f"{type(exc).__name__}: {exc}")
+    return exc
 
 
 def _end_with_parent(alive: int) -> None:

@@ -14,6 +14,9 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import
 
 #: Keys in a range: a page and a half of a listing, so that a range is little more than one answer's wait.
 _KEYS = 1_500
+#: Trees of more files than this are cut into some ranges at least, so that several processes have something to do.
+_FEW = 1_000
+_LEAST_RANGES = 8
 #: More ranges than this would not be gone through side by side anyway.
 _MOST_RANGES = 128
 #: Of the folders in one folder, and of the names in one folder, so many are looked at.
@@ -45,7 +48,7 @@ def split(tree: Tree) -> Split:
     points, read = _sample(tree)
     points.sort()
     estimate = sum(point.weight for point in points)
-    count = min(_MOST_RANGES, int(estimate // _KEYS))
+    count = min(_MOST_RANGES, max(int(estimate // _KEYS), _LEAST_RANGES if estimate > _FEW else 1))
     cuts = _quantiles(points, estimate, count)
     edges = [None, *cuts, None]
     ranges = [Range(after, upto) for after, upto in zip(edges, edges[1:])] if cuts else [ALL_KEYS]

@@ -59,7 +59,7 @@ class Tree:
 
     def path_of(self, key: bytes) -> bytes:
         """The path of the file that has a key."""
-        return os.path.join(self.root, key[len(self.prefix) :])
+        return b"%s/%s" % (self.root, key[len(self.prefix) :])
 
     def open(self, key: bytes) -> BinaryIO:
         """Open the file that has a key, for reading. Raises OSError, also for what is no file inside the folder any more."""
