@@ -13,13 +13,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Runs a command and says how long it took.
 timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - start)) s"; exit $$code
 
-.PHONY: help setup demo demo-stop test lint unit integration molecule format changelog clean
+.PHONY: help setup demo demo-stop test lint unit integration molecule bench format changelog clean
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
 	@echo 'make test   everything CI runs: lint, unit, integration, molecule'
 	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation; make format mends what ruff can'
 	@echo 'make unit, make integration, make molecule: the other parts of make test'
+	@echo 'make bench  media_sync against s5cmd, rclone and aws s3 sync; ARGS="--only W1 --rounds 1 --scale 0.1"'
 
 setup: $(VENV)/.ready
 
@@ -57,6 +58,15 @@ integration: setup
 
 molecule: setup
 	$(call timed,molecule,molecule test --all)
+
+# The peers have an environment of their own, which nothing else uses.
+$(VENV)/bench/.ready: tests/bench/requirements.txt
+	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
+	touch $@
+
+bench: setup $(VENV)/bench/.ready
+	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.bench $(ARGS)
 
 # Writes CHANGELOG.rst anew from changelogs/fragments.
 changelog: setup

@@ -59,6 +59,6 @@ options:
     description:
       - Most files, or parts of large ones, that are worked on at a time, and most listings side by side.
       - Within it, 1 to 512, the number follows the service's answers, up while that makes it faster, half as many when the service asks to slow
-        down. If omitted, the most is 128.
+        down. If omitted, the most is 256.
     type: int
 """

@@ -54,6 +54,7 @@ class Bucket:
         access = access_of(self.server._replace(endpoint_url=self.proxy.url), self.name)
         sync = Run(Job(access, Tree(os.fsencode(self.folder), b"images/"), **options))
         sync.carry_out()
+        print(sync.account.remarks("failed"))
         return sync
 
     def get(self, name: str) -> bytes:
@@ -319,8 +320,7 @@ def test_a_note_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
     second.upload_id = "u2"
     second.write()
     second.remove()
-    assert first._descriptor is not None
-    os.close(first._descriptor)  # as its end does it
+    first.release()  # as its end does it
     [left] = book.left_behind()
     assert (left.key, left.upload_id) == (b"images/a\xff", "u1")
     left.remove()
@@ -332,16 +332,14 @@ def test_notes_tell_whose_they_are(tmp_path: Path) -> None:
     made = Unfinished("http://s3/b", b"images/", folder).take(b"images/a", "what")
     made.upload_id = "u1"
     made.write()
-    assert made._descriptor is not None
-    os.close(made._descriptor)
+    made.release()
     assert (tmp_path / "notes").stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in (tmp_path / "notes").iterdir())
     for scope, prefix in (("http://s3/other", b"images/"), ("http://s3/b", b"images-old/")):
         assert Unfinished(scope, prefix, folder).left_behind() == []
     again = Unfinished("http://s3/b", b"images/", folder).take(b"images/a", "what")
     assert (again.upload_id, again.is_same) == ("u1", True)
-    assert again._descriptor is not None
-    os.close(again._descriptor)
+    again.release()
     other = Unfinished("http://s3/b", b"images/", folder).take(b"images/a", "else")
     assert (other.upload_id, other.is_same) == ("u1", False)
 
@@ -353,8 +351,7 @@ def test_notes_that_say_nothing(tmp_path: Path, content: bytes) -> None:
     book = Unfinished("http://s3/b", b"", str(folder))
     mark = book.take(b"a", "what")
     mark.write()
-    assert mark._descriptor is not None
-    os.close(mark._descriptor)
+    mark.release()
     [path] = folder.iterdir()
     path.write_bytes(content)
     (folder / "folder").mkdir()

@@ -29,7 +29,7 @@ import botocore.session
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._objects import client as client_module
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.connection import HttpConnection
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.upload import Uploader
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.source import Source
 from ansible_collections.selfhosted.media.tests.run_module import run_module
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 from ansible_collections.selfhosted.media.tests.servers.ceph import STRANGER
@@ -79,17 +79,17 @@ def media(tmp_path: Path) -> Path:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Method and target of each request that is sent from here on, by the engine or by boto3."""
     requests: list[tuple[str, str]] = []
-    exchange, send = HttpConnection.exchange, botocore.httpsession.URLLib3Session.send
+    head, send = HttpConnection.head, botocore.httpsession.URLLib3Session.send
 
     def note(connection: Any, method: str, target: str, *words: Any) -> Any:
         requests.append((method, target))
-        return exchange(connection, method, target, *words)
+        return head(connection, method, target, *words)
 
     def note_boto(session: Any, request: Any) -> Any:
         requests.append((request.method, request.url))
         return send(session, request)
 
-    monkeypatch.setattr(HttpConnection, "exchange", note)
+    monkeypatch.setattr(HttpConnection, "head", note)
     monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", note_boto)
     return requests
 
@@ -98,6 +98,19 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is tried again at once."""
     monkeypatch.setattr(client_module, "pause", lambda *_words: 0)
+
+
+def just_before_opening(monkeypatch: pytest.MonkeyPatch, act: Callable[[bytes], None]) -> None:
+    """Call a function with each file's key when it has been walked and is about to be opened for the first time."""
+    init, seen = Source.__init__, set[bytes]()
+
+    def late(source: Source, tree: Any, key: bytes, inode: int = 0) -> None:
+        if key not in seen:
+            seen.add(key)
+            act(key)
+        init(source, tree, key, inode)
+
+    monkeypatch.setattr(Source, "__init__", late)
 
 
 def sync(s3: S3, path: Any, check: bool = False, **options: Any) -> dict[str, Any]:
@@ -252,16 +265,14 @@ def test_an_object_made_after_the_listing_is_not_overwritten(
     client_of(s3[0]).create_bucket(Bucket=bucket_name)
     with (media / "covers" / "a.jpg").open("r+b") as stream:
         stream.truncate(size)
-    upload = Uploader.upload
 
-    def late(uploader: Any, key: bytes) -> Any:
+    def late(key: bytes) -> None:
         if key.endswith(b"a.jpg"):
             put(s3, "images/covers/a.jpg", b"the application's")
         elif key.endswith(b"c.svg"):
             put(s3, "images/avatars/c.svg", b"avatars/c.svg")
-        return upload(uploader, key)
 
-    monkeypatch.setattr(Uploader, "upload", late)
+    just_before_opening(monkeypatch, late)
     result = sync(s3, media, overwrite="never")
     assert counts(result) == {"uploaded": 1, "conflicts": 1, "unchanged": 1}
     assert get(s3, "images/covers/a.jpg") == b"the application's"
@@ -343,9 +354,7 @@ def test_hostile_tree(s3: S3, media: Path, tmp_path: Path) -> None:
 
 
 def test_vanishing_and_changing_files(s3: S3, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    upload = Uploader.upload
-
-    def late(uploader: Any, key: bytes) -> Any:
+    def late(key: bytes) -> None:
         if key.endswith(b"a.jpg"):
             (media / "covers" / "a.jpg").unlink()
         elif key.endswith(b"c.svg"):
@@ -353,9 +362,8 @@ def test_vanishing_and_changing_files(s3: S3, media: Path, monkeypatch: pytest.M
             (media / "avatars" / "c.svg").mkdir()
         elif key.endswith(b"b.woff2"):
             (media / "covers" / "b.woff2").write_bytes(b"longer than it was when it was walked")
-        return upload(uploader, key)
 
-    monkeypatch.setattr(Uploader, "upload", late)
+    just_before_opening(monkeypatch, late)
     result = sync(s3, media)
     assert counts(result) == {"uploaded": 1, "vanished": 1, "failures": 1}
     failed(result, "avatars/c.svg")

@@ -291,7 +291,9 @@ def test_parts_come_in_pages(service: Service, client: ObjectClient) -> None:
     part = "<Part><PartNumber>{}</PartNumber><ETag>e</ETag><Size>5</Size></Part>"
     for number, more in ((1, "true"), (2, "false")):
         told = f"<IsTruncated>{more}</IsTruncated><NextPartNumberMarker>{number}</NextPartNumberMarker>"
-        service.answers.append(Reply(body=f"<ListPartsResult>{told}{part.format(number)}</ListPartsResult>".encode()))
+        service.answers.append(
+            Reply(body=f"<ListPartsResult><UploadId>u</UploadId>{told}{part.format(number)}</ListPartsResult>".encode())
+        )
     assert client.parts(b"k", "u", "") == [Part(1, 5, "e"), Part(2, 5, "e")]
     assert [asked.query.get("part-number-marker") for asked in service.asked] == [None, "1"]
 

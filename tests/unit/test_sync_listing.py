@@ -83,15 +83,6 @@ def test_a_start_that_is_ignored_is_noticed(service: Service, found: list[str]) 
         service.listed(page(*found), span=Range(b"p/b", None))
 
 
-@pytest.mark.parametrize(
-    ("found", "begins"), [([], True), (["p/c"], True), (["p/c", "p/d"], True), (["p/a"], False), (["p/b"], False)]
-)
-def test_whether_a_service_can_begin_in_the_middle(service: Service, found: list[str], begins: bool) -> None:
-    service.answers = [page(*found)]
-    assert Listing(ObjectClient(service.access), "p/").begins_after(b"p/b") is begins
-    assert service.asked[0].query["start-after"] == "p/b"
-
-
 def test_a_service_with_an_order_of_its_own_is_sorted(service: Service) -> None:
     service.answers = [page("p/b", "p/z/", token="t"), page("p/a", "p/C")]
     listing = Listing(ObjectClient(service.access), "p/")

@@ -17,13 +17,11 @@ import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.connection import Answer, Headers
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import Page, RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._sync import split as module
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Chooser, Range, Shard
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.split import split
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import listable, objects, side_by_side
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import objects, side_by_side
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree, walk
-from ansible_collections.selfhosted.media.tests.stub import Asked, Reply, Stub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -265,19 +263,3 @@ def test_threads_that_cannot_be_started_are_done_without(monkeypatch: pytest.Mon
     done: list[Range] = []
     side_by_side(iter([ALL_KEYS] * 9), done.append, 4)
     assert len(done) == 9
-
-
-@pytest.mark.parametrize(("found", "splits"), [("p/c", True), ("p/a", False), ("", True)])
-def test_a_service_that_cannot_begin_in_the_middle_is_listed_in_one_chain(found: str, splits: bool) -> None:
-    def answer(_asked: Asked) -> Reply:
-        entry = f"<Contents><Key>{found}</Key><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
-        return Reply(body=f"<ListBucketResult><Name>b</Name>{entry if found else ''}</ListBucketResult>".encode())
-
-    ranges = [Range(None, b"p/b"), Range(b"p/b", None)]
-    tree = Tree(b"/", b"p/")
-    with Stub(answer) as stub:
-        account = Account()
-        assert listable(ranges, stub.access, tree, account) == (ranges if splits else [ALL_KEYS])
-        assert len(stub.asked) == account.requests == 1
-        assert listable([ALL_KEYS], stub.access, tree, account) == [ALL_KEYS]
-        assert len(stub.asked) == account.requests == 1

@@ -186,11 +186,7 @@ class ObjectClient:
     def begin_parts(self, key: bytes, headers: dict[str, str], doing: str) -> str:
         """Begin a multipart upload; its id."""
         _answer, said = self._ask("POST", key, {"uploads": ""}, headers, b"", EMPTY_SHA256, doing)
-        root = parsed(said)  # whose name rclone gives otherwise
-        upload_id = None if root is None else text(root, "UploadId")
-        if not upload_id:
-            raise not_s3(doing, "no upload id in its answer")
-        return upload_id
+        return text(_about_upload(said, doing), "UploadId") or ""
 
     def put_part(
         self, key: bytes, upload_id: str, number: int, body: Body, headers: dict[str, str], body_hash: str, doing: str
@@ -206,7 +202,7 @@ class ObjectClient:
         query = {"uploadId": upload_id}
         while True:
             _answer, said = self._ask("GET", key, query, {}, b"", EMPTY_SHA256, doing)
-            more, marker = parts_of(_xml(said, "ListPartsResult", doing))
+            more, marker = parts_of(_about_upload(said, doing))
             found += more
             if not marker or not more:
                 return found
@@ -228,6 +224,23 @@ class ObjectClient:
     def abort_parts(self, key: bytes, upload_id: str, doing: str) -> None:
         """Give a multipart upload up: the service forgets its parts. Raises NotThere when there is no such upload."""
         self._ask("DELETE", key, {"uploadId": upload_id}, {}, b"", EMPTY_SHA256, doing)
+
+    # -- for a lane ------------------------------------------------------------------------------------------------
+
+    def connection(self) -> HttpConnection:
+        """A connection of the caller's own, not open yet; close() ends it too."""
+        connection = HttpConnection(self.address, self._tls, self._pace)
+        with self._lock:
+            self._connections.append(connection)
+        return connection
+
+    def put_request(self, connection: HttpConnection, key: bytes, body: bytes, headers: dict[str, str]) -> bytes:
+        """The bytes of put()'s request, for one try over a connection; it is counted."""
+        digest = hashlib.sha256(body).hexdigest()
+        target, signed = self._signed(connection.address, "PUT", key, {}, headers, digest)
+        with self._lock:
+            self._requests += 1
+        return connection.head("PUT", target, signed, len(body)) + body
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -295,11 +308,7 @@ class ObjectClient:
         """One try. Raises Unreachable when no answer comes."""
         connection = self._connection()
         address = connection.address
-        path = f"{address.base_path}/{encoded_path(key)}" if key else address.base_path or "/"
-        query = encoded_query(parameters) if parameters else ""
-        signed = self._current_signer().sign(method, path, query, {**headers, "host": address.host}, body_hash)
-        signed.append(("user-agent", address.user_agent))
-        target = f"{path}?{query}" if query else path
+        target, signed = self._signed(address, method, key, parameters, headers, body_hash)
         while True:
             was_used = connection.is_used
             with self._lock:
@@ -320,13 +329,26 @@ class ObjectClient:
                 connection.close()
                 raise
 
+    def _signed(
+        self,
+        address: Address,
+        method: str,
+        key: bytes,
+        parameters: dict[str, str],
+        headers: dict[str, str],
+        body_hash: str,
+    ) -> tuple[str, list[tuple[str, str]]]:
+        """A request's target and headers."""
+        path = f"{address.base_path}/{encoded_path(key)}" if key else address.base_path or "/"
+        query = encoded_query(parameters) if parameters else ""
+        signed = self._current_signer().sign(method, path, query, {**headers, "host": address.host}, body_hash)
+        signed.append(("user-agent", address.user_agent))
+        return (f"{path}?{query}" if query else path), signed
+
     def _connection(self) -> HttpConnection:
         connection: Optional[HttpConnection] = getattr(self._own, "connection", None)
         if connection is None:
-            connection = HttpConnection(self.address, self._tls, self._pace)
-            self._own.connection = connection
-            with self._lock:
-                self._connections.append(connection)
+            connection = self._own.connection = self.connection()
         return connection
 
     def _current_signer(self) -> Signer:
@@ -369,6 +391,14 @@ def _xml(said: bytes, name: str, doing: str) -> Element:
     root = parsed(said)
     if root is None or root.tag != name:
         raise not_s3(doing, "no S3 answer in what it says")
+    return root
+
+
+def _about_upload(said: bytes, doing: str) -> Element:
+    """An answer about a multipart upload, told by the upload's id: services give the document names of their own."""
+    root = parsed(said)
+    if root is None or not text(root, "UploadId"):
+        raise not_s3(doing, "no upload id in its answer")
     return root
 
 

@@ -156,16 +156,9 @@ class HttpConnection:
         self._keep_alive = False  # until the answer says so
         if self._socket is None:
             self._socket = self._connected()
-        lines = [f"{method} {self._forward}{target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in headers]
-        if self._forward:
-            lines += self._proxy_credentials()
         size = len(body) if isinstance(body, bytes) else body.size
-        if size or method in ("PUT", "POST"):
-            lines.append(f"content-length: {size}")
-        head = _encoded(lines)
         try:
-            self._send(head, body)
+            self._send(self.head(method, target, headers, size), body)
         except (BrokenPipeError, ConnectionError) as exc:
             # A service may refuse before it has read everything, and close. What it said then tells why.
             try:
@@ -178,6 +171,46 @@ class HttpConnection:
         answer = self._read_final_head()
         self._begin_body(method, answer)
         return answer
+
+    def head(self, method: str, target: str, headers: list[tuple[str, str]], size: int) -> bytes:
+        """The head of a request whose body has a size. Raises MediaError for a header that HTTP cannot carry."""
+        lines = [f"{method} {self._forward}{target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        if self._forward:
+            lines += self._proxy_credentials()
+        if size or method in ("PUT", "POST"):
+            lines.append(f"content-length: {size}")
+        return _encoded(lines)
+
+    # A caller with many connections opens one, sends as much as it takes, and reads the answer once there is one.
+
+    def open(self) -> int:
+        """Open the connection; its descriptor. Raises OSError."""
+        self._socket = self._connected()
+        return self._socket.fileno()
+
+    def send_some(self, data: memoryview) -> int:
+        """Send what the connection takes without waiting; how much that was. Raises OSError."""
+        assert self._socket is not None
+        self._socket.settimeout(0)
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+        finally:
+            self._socket.settimeout(self.address.read_timeout)
+
+    def answer(self, method: str) -> Answer:
+        """Read an answer that has begun to come, its body too. Raises OSError."""
+        answer = self._read_final_head()
+        self._begin_body(method, answer)
+        self.read_all()
+        return answer
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request can go over the connection."""
+        return self._socket is not None and self._keep_alive and not self._open and not self._pending
 
     def read(self, size: int = _CHUNK) -> bytes:
         """Up to so many bytes of the answer's body; nothing at its end. Raises Broken when it ends too early, or OSError."""

@@ -21,7 +21,6 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.processes import automatic_number, share_out
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.split import Split, split
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import listable
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.transfer import Outcome, Step, Transfer
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Unfinished
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders
@@ -91,7 +90,7 @@ class Run:
             # Each transfer at a time gets its share: with too many, a connection would be silent for so long that it ends.
             concurrency = max(1, min(concurrency, job.bandwidth_limit // _LEAST_SHARE // processes))
         worker = Transfer(job, parts.folders, Pace(job.bandwidth_limit), concurrency, dry, in_order)
-        return share_out(lambda: iter(self._listable(parts.ranges)), worker, job.access, processes)
+        return share_out(parts.ranges, worker, job.access, processes)
 
     def _give_up_unfinished(self) -> None:
         """End the multipart uploads of killed runs whose files this run had no reason to upload."""
@@ -100,12 +99,6 @@ class Run:
             return
         with object_client(job.access, self.account) as client:
             Multipart(client, Unfinished(client.address.url, job.tree.prefix)).abort_unfinished()
-
-    def _listable(self, ranges: list[Range]) -> list[Range]:
-        job = self.job
-        if job.upload and job.changed_since is not None:
-            return ranges  # nothing is listed
-        return listable(ranges, job.access, job.tree, self.account, job.bucket_may_be_missing)
 
     # -- deletion --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.access i
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
 
 #: Most transfers at a time when the user names no number; how many are of use is found out while they go.
-AUTOMATIC_CONCURRENCY = 128
+AUTOMATIC_CONCURRENCY = 256
 
 
 @dataclass

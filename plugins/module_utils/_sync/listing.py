@@ -66,6 +66,7 @@ class Listing:
         """Yield the objects whose keys lie in a range. Raises S3Error, or OutOfOrder."""
         last = _bytes_before(span.after)
         for page in self._pages(span.after):
+            # The whole page before any of it is used: what is compared wrongly is transferred for nothing.
             for found in page.objects:
                 if last is not None and found.key <= last:
                     raise OutOfOrder(
@@ -73,6 +74,7 @@ class Listing:
                         "so they cannot be compared with the files; report this with the service's name"
                     )
                 last = found.key
+            for found in page.objects:
                 if span.upto is not None and found.key > span.upto:
                     return
                 # Some services list "directory" keys: they are no files.
@@ -84,12 +86,6 @@ class Listing:
         found = [one for page in self._pages(None) for one in page.objects if not one.key.endswith(b"/")]
         found.sort()
         yield from found
-
-    def begins_after(self, key: bytes) -> bool:
-        """Whether the service begins a listing after a key when it is told to. One request."""
-        before = _bytes_before(key)
-        page = self._page({"start-after": _text_before(key), "max-keys": "2", "prefix": self._prefix})
-        return page is None or all(before is not None and found.key > before for found in page.objects)
 
     def _pages(self, after: Optional[bytes]) -> Iterator[Page]:
         request = {"prefix": self._prefix, "max-keys": "1000"}

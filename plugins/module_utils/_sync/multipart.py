@@ -119,7 +119,8 @@ class Multipart:
             except NotThere:
                 pass
             except MediaError:
-                return  # the first error matters; the mark stays, so that a later run can do it
+                mark.release()  # the first error matters; the note stays, so that a later run can do it
+                return
         mark.remove()
 
 

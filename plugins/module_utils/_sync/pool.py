@@ -37,6 +37,11 @@ class Pool(Generic[Item]):
         self._is_ending = False
         self._failure: Optional[BaseException] = None
 
+    @property
+    def active(self) -> int:
+        """Number of items at work."""
+        return self._active
+
     def put(self, item: Item) -> bool:
         """Hand in an item; waits while enough are waiting. False when the work has failed: then there is no use in more."""
         with self._room:

@@ -14,9 +14,9 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Optional, Protocol
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
@@ -40,13 +40,13 @@ def automatic_number(files: int) -> int:
     return 1 if files <= 1_000 else min(_MOST, len(os.sched_getaffinity(0)))
 
 
-def share_out(spans: Callable[[], Iterator[Range]], worker: Worker, access: Access, processes: int) -> list[Any]:
-    """Have workers go through the ranges; their results. spans is called when the workers are there.
+def share_out(spans: Iterable[Range], worker: Worker, access: Access, processes: int) -> list[Any]:
+    """Have workers go through the ranges; their results.
 
     Raises what a worker raised first; the others then get no more ranges and end what they are at.
     """
     if processes == 1:
-        return [worker.work(access, spans())]
+        return [worker.work(access, iter(spans))]
     team = _Team(processes, worker)
     try:
         return team.serve(spans, access)
@@ -80,12 +80,12 @@ class _Team:
             os.close(alive)
         self._parent_only = parent_only
 
-    def serve(self, spans: Callable[[], Iterator[Range]], access: Access) -> list[Any]:
+    def serve(self, spans: Iterable[Range], access: Access) -> list[Any]:
         """Answer the workers until all have handed in their results."""
         results: list[Any] = []
         failure: Optional[BaseException] = None
         waiting = set(self._workers)
-        left: Optional[Iterator[Range]] = None
+        left = iter(spans)
         while waiting:
             for connection in wait(list(waiting)):
                 assert isinstance(connection, Connection)
@@ -106,7 +106,6 @@ class _Team:
                 else:
                     try:
                         if question == "span":
-                            left = left or spans()
                             answer = next(left, None) if failure is None else None
                         else:
                             answer = getattr(access, question)()

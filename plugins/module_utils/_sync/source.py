@@ -21,11 +21,10 @@ class Changing(MediaError):
 class Source:
     """An open file of the tree. Raises OSError where it cannot be opened or is no file inside the tree any more."""
 
-    def __init__(self, tree: Tree, key: bytes) -> None:
+    def __init__(self, tree: Tree, key: bytes, inode: int = 0) -> None:
         self.key = key
         self._path = tree.path_of(key)
-        self.descriptor = tree.descriptor(key)
-        self._before = os.fstat(self.descriptor)
+        self.descriptor, self._before = tree.opened(key, inode)
         self.size = self._before.st_size
 
     def __enter__(self) -> Source:

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Callable, Optional, Protocol
 
-from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import object_client
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import Range
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing, OutOfOrder
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import TEMPORARY, is_temporary
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
 
@@ -34,22 +30,20 @@ def objects(listing: Listing, tree: Tree, span: Range, in_order: bool = True) ->
             yield found
 
 
-def listable(
-    ranges: list[Range], access: Access, tree: Tree, account: Account, bucket_may_be_missing: bool = False
-) -> list[Range]:
-    """The ranges, or a single one where the service cannot begin a listing in the middle: it is asked once."""
-    first = ranges[0].upto
-    if first is None:
-        return ranges
-    with object_client(access, account) as client:
-        listing = Listing(client, tree.prefix.decode("utf-8"), bucket_may_be_missing)
-        return ranges if listing.begins_after(first) else [ALL_KEYS]
+class Queue(Protocol):
+    """What works at the pairs that are found."""
+
+    def stop(self, reason: BaseException) -> None:
+        """Take nothing more."""
+
+    def finish(self) -> None:
+        """Wait until everything is done. Raises what failed first."""
 
 
 def run_side_by_side(
-    spans: Iterator[Range], go_through: Callable[[Range], None], pool: Pool[Any], concurrency: int
+    spans: Iterator[Range], go_through: Callable[[Range], None], queues: list[Queue], concurrency: int
 ) -> bool:
-    """Go through ranges side by side while the pool works at what they hand in, until all is done.
+    """Go through ranges side by side while queues work at what is found, until all is done; each may hand on to the next.
 
     Returns whether the service lists in an order that is not S3's, so that some of it was compared wrongly. Raises what
     the first failure was.
@@ -60,9 +54,22 @@ def run_side_by_side(
     except OutOfOrder:
         out_of_order = True
     except BaseException as exc:  # noqa: BLE001 (raised by finish)
-        pool.stop(exc)
-    pool.finish()
+        for queue in queues:
+            queue.stop(exc)
+    finish_all(queues)
     return out_of_order
+
+
+def finish_all(queues: list[Queue]) -> None:
+    """Wait for all queues, whatever becomes of one. Raises the failure of the last that failed: the first to know why."""
+    failure: Optional[BaseException] = None
+    for queue in queues:
+        try:
+            queue.finish()
+        except BaseException as exc:  # noqa: BLE001 (raised below)
+            failure = exc
+    if failure is not None:
+        raise failure
 
 
 def side_by_side(spans: Iterator[Range], go_through: Callable[[Range], None], threads: int) -> None:

@@ -23,6 +23,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.download im
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.lane import Lane, Put
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart
@@ -39,6 +40,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import
 
 #: Linux stamps files with the time of its last tick, which is up to 10 ms behind the clock that told when a run began.
 _TICK_NS = 20_000_000
+#: Largest file, in bytes, that goes over the lane: so much for each connection is held in memory.
+_SMALL = 256 * 1024
 
 
 class Step(NamedTuple):
@@ -86,7 +89,10 @@ class Transfer:
         pool: Pool[Step] = Pool(self._foresee if self.dry else self._do, concurrency)
         with object_client(access, self.account, pace=self.pace.take, observe=concurrency.observe) as client:
             self.begin(client, pool)
-            out_of_order = run_side_by_side(spans, lambda span: self._go_through(span, pool), pool, self.concurrency)
+            lane = Lane(client, concurrency, self._prepare, pool.put, lambda: pool.active)
+            out_of_order = run_side_by_side(
+                spans, lambda span: self._go_through(span, lane, pool), [lane, pool], self.concurrency
+            )
         return Outcome(self.account, self._extras, out_of_order)
 
     def begin(self, client: ObjectClient, pool: Pool[Step]) -> None:
@@ -137,19 +143,36 @@ class Transfer:
         # Downloading, what lies in the folder and cannot be a key stands in nobody's way.
         self.account.remark("failed" if incomplete and self.job.upload else "ignored", shown(relative), reason)
 
-    def _go_through(self, span: Range, pool: Pool[Step]) -> None:
+    def _go_through(self, span: Range, lane: Lane[Step], pool: Pool[Step]) -> None:
         unchanged = 0
         try:
             for step in self.plan(span):
                 if step.action is Action.SKIP:
                     unchanged += 1
                 elif step.action is Action.TRANSFER or step.action is Action.COMPARE:
-                    if not pool.put(step):
+                    if not (lane if self._is_for_lane(step) else pool).put(step):
                         return
                 else:
                     self._note(step.action, step.pair)
         finally:
             self.account.count("unchanged", number=unchanged)
+
+    def _is_for_lane(self, step: Step) -> bool:
+        """Whether a step is the plain writing of a small object, for which nothing has to be found out before."""
+        job, local = self.job, step.pair.local
+        if not job.upload or self.dry or job.bandwidth_limit or local is None or local.size > _SMALL:
+            return False
+        return step.action is Action.TRANSFER and (job.overwrite or job.changed_since is None)
+
+    def _prepare(self, step: Step) -> Put:
+        assert step.pair.local is not None
+        put = self._uploader.prepare(step.pair.local)
+
+        def written() -> None:
+            put.written()
+            self.account.count("uploaded", len(put.body))
+
+        return put._replace(written=written)
 
     # -- one pair --------------------------------------------------------------------------------------------------
 

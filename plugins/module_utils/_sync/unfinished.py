@@ -54,6 +54,11 @@ class Mark:
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
+        self.release()
+
+    def release(self) -> None:
+        """Leave the note to whoever comes next."""
+        if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 

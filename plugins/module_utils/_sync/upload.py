@@ -12,9 +12,10 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.client i
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.content_type import guess
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import MD5_METADATA, new_md5
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.lane import Put
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.source import Changing, Source
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile, Tree
 
 #: Larger files go in parts.
 PART_SIZE = 8 * 1024 * 1024
@@ -77,12 +78,23 @@ class Uploader:
             time.sleep(_PAUSE)
         raise AssertionError("not reached")
 
+    def prepare(self, local: LocalFile) -> Put:
+        """Read a small file for a lane. Raises as upload() does."""
+        with Source(self.tree, local.key, local.inode) as source:
+            data, headers = self._read(source)
+        return Put(local.key, data, headers, source.check_unchanged)
+
     def _whole(self, source: Source) -> None:
-        key, data = source.key, source.read_all()
+        data, headers = self._read(source)
+        self.client.put(source.key, data, headers, f"writing {shown(source.key)} to bucket {self.client.bucket}")
+
+    def _read(self, source: Source) -> tuple[bytes, dict[str, str]]:
+        """A file's content, and the headers of its object."""
+        data = source.read_all()
         source.check_unchanged()
-        headers = self.dress.headers(key)
+        headers = self.dress.headers(source.key)
         if self.record_md5:
             headers[f"x-amz-meta-{MD5_METADATA}"] = new_md5(data).hexdigest()
         if self.only_absent:
             headers["if-none-match"] = "*"
-        self.client.put(key, data, headers, f"writing {shown(key)} to bucket {self.client.bucket}")
+        return data, headers

@@ -27,7 +27,6 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.processes import automatic_number, share_out
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.split import Split, split
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import (
-    listable,
     objects,
     run_side_by_side,
 )
@@ -134,8 +133,7 @@ class Verification:
         processes = check.processes or automatic_number(parts.estimate)
         processes = min(processes, len(parts.ranges), check.concurrency)
         comparison = Comparison(check, parts.folders, check.concurrency // processes, in_order)
-        spans = lambda: iter(listable(parts.ranges, check.access, check.tree, self.account))  # noqa: E731
-        return share_out(spans, comparison, check.access, processes)
+        return share_out(parts.ranges, comparison, check.access, processes)
 
 
 class Outcome(NamedTuple):
@@ -166,7 +164,7 @@ class Comparison:
         pool = Pool(self._look, concurrency)
         with object_client(access, self.account, observe=concurrency.observe) as self._client:
             self._listing = Listing(self._client, check.tree.prefix.decode("utf-8"))
-            out_of_order = run_side_by_side(spans, lambda span: self._go_through(span, pool), pool, self.concurrency)
+            out_of_order = run_side_by_side(spans, lambda span: self._go_through(span, pool), [pool], self.concurrency)
         return Outcome(self.account, self._sample, out_of_order)
 
     def _go_through(self, span: Range, pool: Pool[Pair]) -> None:

@@ -34,6 +34,7 @@ class LocalFile(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
+    inode: int = 0
 
 
 def latest_ns(time_ns: int) -> int:
@@ -66,10 +67,14 @@ class Tree:
         return os.fdopen(self.descriptor(key), "rb")
 
     def descriptor(self, key: bytes) -> int:
-        """Open the file that has a key, as open() does.
+        """Open the file that has a key, as open() does."""
+        return self.opened(key)[0]
+
+    def opened(self, key: bytes, inode: int = 0) -> tuple[int, os.stat_result]:
+        """Open the file that has a key, as open() does; its descriptor and status.
 
         Between the walk and now somebody may have put a pipe in its place, which would block for ever, or a link to a
-        file outside, which must not become public.
+        file outside, which must not become public. inode, if the walk told it, spares looking where the file lies.
         """
         path = self.path_of(key)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -79,9 +84,9 @@ class Tree:
                 raise IsADirectoryError(errno.EISDIR, "a folder has taken the file's place", path)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "something that is no file has taken its place", path)
-            if not _is_inside(self.real_root, descriptor, path):
+            if status.st_ino != inode and not _is_inside(self.real_root, descriptor, path):
                 raise OSError(errno.EXDEV, "a link out of the folder has taken the file's place", path)
-            return descriptor
+            return descriptor, status
         except BaseException:
             os.close(descriptor)
             raise
@@ -255,7 +260,7 @@ class _Walk:
         if reason:
             self._report(relative, reason, True)
             return None
-        return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
     def _odd_file(self, key: bytes, relative: bytes, path: bytes, status: os.stat_result) -> Optional[LocalFile]:
         """What a link leads to; what is neither a file nor a link has no place in the bucket. Raises OSError."""
@@ -279,7 +284,7 @@ class _Walk:
         if reason:
             self._report(relative, reason, True)
             return None
-        return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _first(names: list[bytes], base: bytes, after: Optional[bytes]) -> int:
