@@ -200,6 +200,26 @@ class HttpConnection:
         finally:
             self._socket.settimeout(self.address.read_timeout)
 
+    def receive_some(self) -> bool:
+        """Take what has come, without waiting; whether it was of an answer: TLS also has words of its own. Raises OSError."""
+        assert self._socket is not None
+        self._socket.settimeout(0)
+        try:
+            self._pending += self._receive()
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return False
+        finally:
+            self._socket.settimeout(self.address.read_timeout)
+        return True
+
+    def has_whole_answer(self) -> bool:
+        """Whether answer() need not wait. Of an answer that does not tell its length, or is none, it is said too."""
+        end = self._pending.find(b"\r\n\r\n")
+        if end < 0:
+            return len(self._pending) > _LONGEST_HEAD or not b"HTTP/".startswith(self._pending[:5])
+        length = Headers(bytes(self._pending[:end])).get("content-length")
+        return not length.isdecimal() or len(self._pending) - end - 4 >= int(length)
+
     def answer(self, method: str) -> Answer:
         """Read an answer that has begun to come, its body too. Raises OSError."""
         answer = self._read_final_head()

@@ -94,10 +94,10 @@ class Lane(Generic[Item]):
                 self._room.wait()
             if self._failure is not None:
                 return False
+            if self._thread is None and not self._start():
+                return self._otherwise(item)
             self._items.append(item)
-            if self._thread is None:
-                self._start()
-            elif self._is_hungry:
+            if self._is_hungry:
                 self._is_hungry = False
                 self._wake()
             return True
@@ -117,15 +117,28 @@ class Lane(Generic[Item]):
                 self._wake()
         if self._thread is not None:
             self._thread.join()
+            with self._room:  # who opens a connection may be about to wake us
+                self._thread = None
+                os.close(self._woken)
+                os.close(self._waker)
         if self._failure is not None:
             raise self._failure
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Begin; False where there can be no more threads."""
+        thread = threading.Thread(target=self._run, daemon=True)
         self._epoll = select.epoll()
         self._woken, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._epoll.register(self._woken, select.EPOLLIN)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._epoll.close()
+            os.close(self._woken)
+            os.close(self._waker)
+            return False
+        self._thread = thread
+        return True
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is about to wake up anyway
@@ -157,14 +170,18 @@ class Lane(Generic[Item]):
             if item is None:
                 break
             self._begin(item)
-        waiting = len(self._items)
+        with self._room:
+            waiting = len(self._items)
+            self._is_hungry = not waiting
+            is_done = self._is_ending or self._failure is not None
         missing = min(limit, waiting + len(self._busy)) - len(self._busy) - len(self._idle) - self._opening
         for _number in range(min(missing, _OPENERS - self._opening)):
             self._opening += 1
-            threading.Thread(target=self._open, daemon=True).start()
-        with self._room:
-            self._is_hungry = not self._items
-            return bool(self._items or self._busy or not self._is_ending) and not (self._failure and not self._busy)
+            try:
+                threading.Thread(target=self._open, daemon=True).start()
+            except RuntimeError:  # no more threads
+                self._leave(None)
+        return bool(waiting or self._busy or not is_done)
 
     def _next(self) -> Optional[Item]:
         with self._room:
@@ -182,11 +199,15 @@ class Lane(Generic[Item]):
     def _open(self) -> None:
         connection = self._client.connection()
         try:
-            self._opened.append((connection.open(), connection))
+            self._leave((connection.open(), connection))
         except Exception:  # noqa: BLE001 (the pool meets the same, and tells)
-            self._opened.append(None)
+            self._leave(None)
+
+    def _leave(self, opened: Optional[tuple[int, HttpConnection]]) -> None:
+        """Leave a connection, or word that there is none, for the lane's thread."""
+        self._opened.append(opened)
         with self._room:
-            if self._thread is not None and self._thread.is_alive():
+            if self._thread is not None:
                 self._wake()
 
     def _adopt(self, opened: Optional[tuple[int, HttpConnection]]) -> None:
@@ -233,17 +254,31 @@ class Lane(Generic[Item]):
             return
         exchange = self._busy.get(descriptor)
         if exchange is None:
-            if descriptor in self._idle:  # the service has closed a connection that it found idle for too long
-                self._close(descriptor, self._idle.pop(descriptor))
-        elif events & ~select.EPOLLOUT:
+            self._look_after_idle(descriptor)
+            return
+        if events & ~select.EPOLLOUT:
             self._end(descriptor, exchange)
-        elif self._send(descriptor, exchange):
+        if events & select.EPOLLOUT and descriptor in self._busy and self._send(descriptor, exchange):
             exchange.moved = time.monotonic()
             if not exchange.left:
                 self._epoll.modify(descriptor, select.EPOLLIN)
 
+    def _look_after_idle(self, descriptor: int) -> None:
+        """Close a connection that the service has closed because it found it idle for too long."""
+        connection = self._idle.get(descriptor)
+        if connection is None:
+            return
+        try:
+            is_usable = not connection.receive_some()
+        except OSError:
+            is_usable = False
+        if not is_usable:
+            self._close(descriptor, self._idle.pop(descriptor))
+
     def _end(self, descriptor: int, exchange: _Exchange[Item]) -> None:
         try:
+            if not exchange.connection.receive_some() or not exchange.connection.has_whole_answer():
+                return
             answer = exchange.connection.answer("PUT")
         except OSError:
             self._give_up(descriptor)
