@@ -371,6 +371,23 @@ def test_vanishing_and_changing_files(s3: S3, media: Path, monkeypatch: pytest.M
     assert result["bytes"] == len(b"longer than it was when it was walked")
 
 
+def test_files_that_cannot_be_read(s3: S3, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused as by their mode; the tests run as root, who may read everything."""
+    opened = os.open
+
+    def refuse(path: Any, *words: Any, **named: Any) -> int:
+        if os.fsencode(path).endswith(b"/covers/a.jpg"):
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    put(s3, "images/extra")
+    result = sync(s3, media, delete=True)
+    failed(result, "covers/a.jpg: Permission denied", "so nothing was deleted")
+    assert counts(result) == {"uploaded": 2, "failures": 1, "extra": 1}
+    assert keys(s3) == ["images/avatars/c.svg", "images/covers/b.woff2", "images/extra"]
+
+
 def test_check_mode_and_the_real_run_count_alike(s3: S3, media: Path) -> None:
     put(s3, "images/covers/a.jpg", b"the application's")
     put(s3, "images/extra")

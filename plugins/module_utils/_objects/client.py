@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Callable, Optional
 from xml.etree.ElementTree import Element
@@ -82,6 +82,20 @@ class Head:
         return self.headers.get(f"x-amz-meta-{name}")
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What is asked for, signed anew at each try."""
+
+    method: str
+    key: bytes  # nothing for the bucket itself
+    parameters: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Body = b""
+    body_hash: str = EMPTY_SHA256
+    #: whether the answer's body is read before the caller has it
+    read: bool = True
+
+
 class Download:
     """An object on its way: read() gives its bytes."""
 
@@ -137,24 +151,24 @@ class ObjectClient:
 
     def look(self, doing: str) -> None:
         """Ask for the bucket itself. Raises NotThere or NotAllowed."""
-        self._ask("HEAD", b"", {}, {}, b"", EMPTY_SHA256, doing)
+        self._ask(_Request("HEAD", b""), doing)
 
     def put(self, key: bytes, body: bytes, headers: dict[str, str], doing: str) -> str:
         """Write an object; its bytes are signed, so that the service itself refuses damaged ones. Returns its ETag."""
         digest = hashlib.sha256(body).hexdigest()
-        answer, _said = self._ask("PUT", key, {}, headers, body, digest, doing)
+        answer, _said = self._ask(_Request("PUT", key, {}, headers, body, digest), doing)
         return _etag(answer)
 
     def head(self, key: bytes, doing: str, part_number: int = 0) -> Head:
         """What an object is, or one of its parts. Raises NotThere."""
         query = {"partNumber": str(part_number)} if part_number else {}
-        answer, _said = self._ask("HEAD", key, query, {}, b"", EMPTY_SHA256, doing)
+        answer, _said = self._ask(_Request("HEAD", key, query), doing)
         return _head(answer)
 
     @contextmanager
     def get(self, key: bytes, doing: str) -> Iterator[Download]:
         """Read an object. What breaks while its bytes come raises Unreachable; the caller begins anew."""
-        answer, _said = self._ask("GET", key, {}, {"accept-encoding": "identity"}, b"", EMPTY_SHA256, doing, False)
+        answer, _said = self._ask(_Request("GET", key, headers={"accept-encoding": "identity"}, read=False), doing)
         try:
             yield Download(_head(answer), self._connection())
         except (Broken, ConnectionError, socket.timeout, ssl.SSLError) as exc:  # other OSErrors are the disk's
@@ -163,13 +177,13 @@ class ObjectClient:
 
     def delete(self, key: bytes, doing: str) -> None:
         """Delete an object."""
-        self._ask("DELETE", key, {}, {}, b"", EMPTY_SHA256, doing)
+        self._ask(_Request("DELETE", key), doing)
 
     def page(self, parameters: dict[str, str], doing: str) -> tuple[Page, Answer, float, float]:
         """One page of a listing, with its answer's head and when it was asked and answered by this machine's clock."""
         query = {"list-type": "2", "encoding-type": "url", **parameters}
         sent = time.time()
-        answer, said = self._ask("GET", b"", query, {}, b"", EMPTY_SHA256, doing)
+        answer, said = self._ask(_Request("GET", b"", query), doing)
         received = time.time()
         with contextlib.suppress(ValueError):  # told by the parser below, with what is wrong
             quick = quick_page(said)
@@ -185,7 +199,7 @@ class ObjectClient:
 
     def begin_parts(self, key: bytes, headers: dict[str, str], doing: str) -> str:
         """Begin a multipart upload; its id."""
-        _answer, said = self._ask("POST", key, {"uploads": ""}, headers, b"", EMPTY_SHA256, doing)
+        _answer, said = self._ask(_Request("POST", key, {"uploads": ""}, headers), doing)
         return text(_about_upload(said, doing), "UploadId") or ""
 
     def put_part(
@@ -193,7 +207,7 @@ class ObjectClient:
     ) -> str:
         """Write a part of a multipart upload; its ETag."""
         query = {"partNumber": str(number), "uploadId": upload_id}
-        answer, _said = self._ask("PUT", key, query, headers, body, body_hash, doing)
+        answer, _said = self._ask(_Request("PUT", key, query, headers, body, body_hash), doing)
         return _etag(answer)
 
     def parts(self, key: bytes, upload_id: str, doing: str) -> list[Part]:
@@ -201,7 +215,7 @@ class ObjectClient:
         found: list[Part] = []
         query = {"uploadId": upload_id}
         while True:
-            _answer, said = self._ask("GET", key, query, {}, b"", EMPTY_SHA256, doing)
+            _answer, said = self._ask(_Request("GET", key, query), doing)
             more, marker = parts_of(_about_upload(said, doing))
             found += more
             if not marker or not more:
@@ -219,11 +233,11 @@ class ObjectClient:
         body = f'<CompleteMultipartUpload xmlns="{namespace}">{lines}</CompleteMultipartUpload>'.encode()
         headers = {"content-type": "application/xml", **headers}
         digest = hashlib.sha256(body).hexdigest()
-        self._ask("POST", key, {"uploadId": upload_id}, headers, body, digest, doing)
+        self._ask(_Request("POST", key, {"uploadId": upload_id}, headers, body, digest), doing)
 
     def abort_parts(self, key: bytes, upload_id: str, doing: str) -> None:
         """Give a multipart upload up: the service forgets its parts. Raises NotThere when there is no such upload."""
-        self._ask("DELETE", key, {"uploadId": upload_id}, {}, b"", EMPTY_SHA256, doing)
+        self._ask(_Request("DELETE", key, {"uploadId": upload_id}), doing)
 
     # -- for a lane ------------------------------------------------------------------------------------------------
 
@@ -237,42 +251,32 @@ class ObjectClient:
     def put_request(self, connection: HttpConnection, key: bytes, body: bytes, headers: dict[str, str]) -> bytes:
         """The bytes of put()'s request, for one try over a connection; it is counted."""
         digest = hashlib.sha256(body).hexdigest()
-        target, signed = self._signed(connection.address, "PUT", key, {}, headers, digest)
+        target, signed = self._signed(connection.address, _Request("PUT", key, {}, headers, body, digest))
         with self._lock:
             self._requests += 1
         return connection.head("PUT", target, signed, len(body)) + body
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
-    def _ask(
-        self,
-        method: str,
-        key: bytes,
-        parameters: dict[str, str],
-        headers: dict[str, str],
-        body: Body,
-        body_hash: str,
-        doing: str,
-        read: bool = True,
-    ) -> tuple[Answer, bytes]:
-        """Send a request until it succeeds or there is no use in trying again. With read, the answer's body is read too."""
+    def _ask(self, request: _Request, doing: str) -> tuple[Answer, bytes]:
+        """Send a request until it succeeds or there is no use in trying again."""
         tries, asked_anew = 0, False
         while True:
             tries += 1
-            if isinstance(body, bytes):
-                self._pace(len(body))  # before it is signed: a service takes a signature for minutes only
+            if isinstance(request.body, bytes):
+                self._pace(len(request.body))  # before it is signed: a service takes a signature for minutes only
             address = self.address
             began = time.monotonic()
             try:
-                answer, said = self._send(method, key, parameters, headers, body, body_hash, doing, read)
+                answer, said = self._send(request, doing)
             except Unreachable as exc:
                 if tries >= TRIES or isinstance(exc.__cause__, ssl.SSLCertVerificationError):
                     raise
                 time.sleep(pause(tries))
                 continue
-            code, message = _refused(answer, said, read)
+            code, message = _refused(answer, said, request.read)
             if not code:
-                if key and isinstance(body, bytes):
+                if request.key and isinstance(request.body, bytes):
                     self._observe(time.monotonic() - began, False)
                 return answer, said
             error = refusal(doing, code, answer.status, message)
@@ -294,28 +298,18 @@ class ObjectClient:
             else:
                 raise error
 
-    def _send(
-        self,
-        method: str,
-        key: bytes,
-        parameters: dict[str, str],
-        headers: dict[str, str],
-        body: Body,
-        body_hash: str,
-        doing: str,
-        read: bool,
-    ) -> tuple[Answer, bytes]:
+    def _send(self, request: _Request, doing: str) -> tuple[Answer, bytes]:
         """One try. Raises Unreachable when no answer comes."""
         connection = self._connection()
         address = connection.address
-        target, signed = self._signed(address, method, key, parameters, headers, body_hash)
+        target, signed = self._signed(address, request)
         while True:
             was_used = connection.is_used
             with self._lock:
                 self._requests += 1
             try:
-                answer = connection.exchange(method, target, signed, body)
-                if not read and answer.status < 300:
+                answer = connection.exchange(request.method, target, signed, request.body)
+                if not request.read and answer.status < 300:
                     return answer, b""
                 return answer, connection.read_all()
             except OSError as exc:
@@ -329,19 +323,12 @@ class ObjectClient:
                 connection.close()
                 raise
 
-    def _signed(
-        self,
-        address: Address,
-        method: str,
-        key: bytes,
-        parameters: dict[str, str],
-        headers: dict[str, str],
-        body_hash: str,
-    ) -> tuple[str, list[tuple[str, str]]]:
+    def _signed(self, address: Address, request: _Request) -> tuple[str, list[tuple[str, str]]]:
         """A request's target and headers."""
-        path = f"{address.base_path}/{encoded_path(key)}" if key else address.base_path or "/"
-        query = encoded_query(parameters) if parameters else ""
-        signed = self._current_signer().sign(method, path, query, {**headers, "host": address.host}, body_hash)
+        path = f"{address.base_path}/{encoded_path(request.key)}" if request.key else address.base_path or "/"
+        query = encoded_query(request.parameters) if request.parameters else ""
+        headers = {**request.headers, "host": address.host}
+        signed = self._current_signer().sign(request.method, path, query, headers, request.body_hash)
         signed.append(("user-agent", address.user_agent))
         return (f"{path}?{query}" if query else path), signed
 

@@ -34,7 +34,7 @@ class Broken(OSError):
 
 
 class ChangedBody(Exception):
-    """The file became shorter while it was sent."""
+    """The file became shorter while it was sent, or, if an OSError is the cause, cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ class HttpConnection:
         address = self.address
         proxy = urlsplit(address.proxy) if address.proxy else None
         if proxy is not None and proxy.scheme != "http":
-            raise OSError(f"proxies of the kind {proxy.scheme}:// are not supported; use one that speaks http://")
+            raise MediaError(f"proxies of the kind {proxy.scheme}:// are not supported; use one that speaks http://")
         where = (proxy.hostname or "", proxy.port or 80) if proxy is not None else (address.name, address.port)
         plain = socket.create_connection(where, timeout=address.connect_timeout)
         try:
@@ -321,7 +321,10 @@ class HttpConnection:
         self._socket.sendall(head)
         offset, end = body.offset, body.offset + body.size
         while offset < end:
-            data = os.pread(body.descriptor, min(_CHUNK, end - offset), offset)
+            try:
+                data = os.pread(body.descriptor, min(_CHUNK, end - offset), offset)
+            except OSError as exc:  # the disk's, not the connection's
+                raise ChangedBody from exc
             if not data:
                 raise ChangedBody
             self._pace(len(data))

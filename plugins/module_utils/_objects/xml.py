@@ -162,16 +162,6 @@ def nanoseconds(moment: str) -> int:
     return seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "9"))
 
 
-def uploads_of(root: Element) -> list[tuple[bytes, str]]:
-    """Read a ListMultipartUploadsResult: keys and upload ids."""
-    is_encoded = text(root, "EncodingType") == "url"
-    found = []
-    for child in root:
-        if local(child.tag) == "Upload":
-            found.append((decoded_key(text(child, "Key") or "", is_encoded), text(child, "UploadId") or ""))
-    return found
-
-
 def parts_of(root: Element) -> tuple[list[Part], str]:
     """Read a ListPartsResult: the parts of a page, and the number after which the next page begins, or nothing."""
     found = []

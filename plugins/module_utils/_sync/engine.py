@@ -75,6 +75,9 @@ class Run:
             self.account.add(outcome.account)
             self._extras.add(*outcome.extras.keys)
         self.account.requests += first.requests
+        for outcome in outcomes:
+            if outcome.failure is not None:
+                raise outcome.failure
         if not dry:
             # What had been transferred before the order was found wrong has been found unchanged since.
             self.account.bytes += first.bytes

@@ -81,7 +81,8 @@ class Multipart:
         if not mark.upload_id:
             return None
         if not mark.is_same:
-            self._abort(mark, source.key, doing)
+            with contextlib.suppress(MediaError):  # what matters is the new one, which takes its place in the note
+                self.client.abort_parts(source.key, mark.upload_id, doing)
             return None
         try:
             there = self.client.parts(source.key, mark.upload_id, doing)
@@ -188,8 +189,8 @@ class _Upload:
         headers = {"content-md5": base64.b64encode(digest.digest()).decode()}
         try:
             etag = self.client.put_part(self.source.key, self.upload_id, number, stretch, headers, UNSIGNED, self.doing)
-        except ChangedBody:
-            raise Changing from None
+        except ChangedBody as exc:
+            raise exc.__cause__ or Changing() from None
         except S3Error as exc:
             if exc.code in ("BadDigest", "InvalidDigest"):
                 with contextlib.suppress(Changing):

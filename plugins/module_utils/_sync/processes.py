@@ -32,7 +32,10 @@ class Worker(Protocol):
     """What works in each process."""
 
     def work(self, access: Access, spans: Iterator[Range]) -> Any:
-        """Work on ranges until there are none left; the result is handed to the parent."""
+        """Work on ranges until there are none left; the result is handed to the parent.
+
+        One with a failure in its attribute of that name ends the sharing out, as an exception does, but is kept.
+        """
 
 
 def automatic_number(files: int) -> int:
@@ -85,7 +88,7 @@ class _Team:
         results: list[Any] = []
         failure: Optional[BaseException] = None
         waiting = set(self._workers)
-        left = iter(spans)
+        left, is_over = iter(spans), False
         while waiting:
             for connection in wait(list(waiting)):
                 assert isinstance(connection, Connection)
@@ -100,13 +103,14 @@ class _Team:
                 if question == "result":
                     waiting.discard(connection)
                     results.append(given)
+                    is_over = is_over or getattr(given, "failure", None) is not None
                 elif question == "failure":
                     waiting.discard(connection)
                     failure = failure or given
                 else:
                     try:
                         if question == "span":
-                            answer = next(left, None) if failure is None else None
+                            answer = None if failure or is_over else next(left, None)
                         else:
                             answer = getattr(access, question)()
                         self._send(connection, (answer, None))

@@ -58,6 +58,8 @@ class Outcome(NamedTuple):
     extras: Extras
     #: whether the service lists in an order that is not S3's, so that some of it was compared wrongly
     out_of_order: bool = False
+    #: what ended the work before everything was done; what had been done is in the account
+    failure: Optional[MediaError] = None
 
 
 @dataclass
@@ -83,17 +85,21 @@ class Transfer:
     def work(self, access: Access, spans: Iterator[Range]) -> Outcome:
         """Go through ranges until there are none left. What fails is counted with its reason and everything else is done.
 
-        Raises MediaError only for what ends the whole run: no bucket, wrong credentials, a listing that fails.
+        Only what ends the whole run is a failure: no bucket, wrong credentials, a listing that fails.
         """
         concurrency = Concurrency(self.concurrency)
         pool: Pool[Step] = Pool(self._foresee if self.dry else self._do, concurrency)
-        with object_client(access, self.account, pace=self.pace.take, observe=concurrency.observe) as client:
-            self.begin(client, pool)
-            lane = Lane(client, concurrency, self._prepare, pool.put, lambda: pool.active)
-            out_of_order = run_side_by_side(
-                spans, lambda span: self._go_through(span, lane, pool), [lane, pool], self.concurrency
-            )
-        return Outcome(self.account, self._extras, out_of_order)
+        out_of_order, failure = False, None
+        try:
+            with object_client(access, self.account, pace=self.pace.take, observe=concurrency.observe) as client:
+                self.begin(client, pool)
+                lane = Lane(client, concurrency, self._prepare, pool.put, lambda: pool.active)
+                out_of_order = run_side_by_side(
+                    spans, lambda span: self._go_through(span, lane, pool), [lane, pool], self.concurrency
+                )
+        except MediaError as exc:
+            failure = exc
+        return Outcome(self.account, self._extras, out_of_order, failure)
 
     def begin(self, client: ObjectClient, pool: Pool[Step]) -> None:
         """Make what the transfers need."""

@@ -247,14 +247,17 @@ class _Walk:
         return f"the link leads out of the folder, to {shown(target)}; move what it leads to into the folder"
 
     def _file(self, key: bytes, relative: bytes, path: bytes) -> Optional[LocalFile]:
+        status: Optional[os.stat_result]
         try:
             status = os.lstat(path)
             if not stat.S_ISREG(status.st_mode):
-                return self._odd_file(key, relative, path, status)
+                status = self._behind(relative, path, status)
         except FileNotFoundError:
             return None  # removed meanwhile
         except OSError as exc:
             self._report(relative, f"cannot be read: {exc.strerror}; left out", True)
+            return None
+        if status is None:
             return None
         reason = why_not_a_key(key)
         if reason:
@@ -262,8 +265,8 @@ class _Walk:
             return None
         return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
-    def _odd_file(self, key: bytes, relative: bytes, path: bytes, status: os.stat_result) -> Optional[LocalFile]:
-        """What a link leads to; what is neither a file nor a link has no place in the bucket. Raises OSError."""
+    def _behind(self, relative: bytes, path: bytes, status: os.stat_result) -> Optional[os.stat_result]:
+        """The file that a link leads to; None, with the reason reported, for what has no place in the bucket."""
         if stat.S_ISLNK(status.st_mode):
             try:
                 status = os.stat(path)
@@ -277,14 +280,10 @@ class _Walk:
             if outside:
                 self._report(relative, outside, True)
                 return None
-        if not stat.S_ISREG(status.st_mode):
-            self._report(relative, "neither a file nor a folder (a socket, pipe or device); left out", False)
-            return None
-        reason = why_not_a_key(key)
-        if reason:
-            self._report(relative, reason, True)
-            return None
-        return LocalFile(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        if stat.S_ISREG(status.st_mode):
+            return status
+        self._report(relative, "neither a file nor a folder (a socket, pipe or device); left out", False)
+        return None
 
 
 def _first(names: list[bytes], base: bytes, after: Optional[bytes]) -> int:
