@@ -32,6 +32,10 @@ _OPENERS = 32
 _TICK = 1.0
 
 
+#: Elsewhere than on Linux everything goes to the pool.
+IS_POSSIBLE = hasattr(select, "epoll")
+
+
 class Put(NamedTuple):
     """What is to be written, read from the disk."""
 

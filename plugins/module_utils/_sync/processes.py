@@ -40,7 +40,10 @@ class Worker(Protocol):
 
 def automatic_number(files: int) -> int:
     """How many processes so many files are worth, on this machine."""
-    return 1 if files <= 1_000 else min(_MOST, len(os.sched_getaffinity(0)))
+    if files <= 1_000:
+        return 1
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone
+    return min(_MOST, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def share_out(spans: Iterable[Range], worker: Worker, access: Access, processes: int) -> list[Any]:

@@ -23,7 +23,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.download im
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.lane import Lane, Put
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.lane import IS_POSSIBLE, Lane, Put
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart
@@ -166,7 +166,9 @@ class Transfer:
     def _is_for_lane(self, step: Step) -> bool:
         """Whether a step is the plain writing of a small object, for which nothing has to be found out before."""
         job, local = self.job, step.pair.local
-        if not job.upload or self.dry or job.bandwidth_limit or local is None or local.size > _SMALL:
+        if not IS_POSSIBLE or not job.upload or self.dry or job.bandwidth_limit or local is None:
+            return False
+        if local.size > _SMALL:
             return False
         return step.action is Action.TRANSFER and (job.overwrite or job.changed_since is None)
 
