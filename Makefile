@@ -1,5 +1,7 @@
 # `make demo` shows the main job on an embedded S3 server; `make test` passes the tests. Both set up what they need.
 PYTHON ?= python3
+# By its path: below, the PATH begins with the environment that is yet to be made.
+BASE_PYTHON := $(shell command -v $(PYTHON))
 VENV := .venv
 BIN := $(VENV)/bin
 # The stand-in instance has the application's own pinned libraries, so it has an environment of its own.
@@ -25,14 +27,20 @@ help:
 setup: $(VENV)/.ready
 
 # The repository is the collection: tools find it by a link from a collections path.
-$(VENV)/.ready: requirements-dev.txt tests/standin/requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(PYTHON) -m venv $(STANDIN_VENV)
-	$(STANDIN_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/standin/requirements.txt
+$(VENV)/.ready: $(VENV)/.dev $(STANDIN_VENV)/.ready
 	mkdir -p $(dir $(COLLECTION))
 	ln -sfn $(CURDIR) $(COLLECTION)
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt
+	$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(BASE_PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(STANDIN_VENV)/.ready: tests/standin/requirements.txt
+	$(BASE_PYTHON) -m venv $(STANDIN_VENV)
+	$(STANDIN_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/standin/requirements.txt
 	touch $@
 
 demo: setup
@@ -61,7 +69,7 @@ molecule: setup
 
 # The peers have an environment of their own, which nothing else uses.
 $(VENV)/bench/.ready: tests/bench/requirements.txt
-	$(PYTHON) -m venv $(VENV)/bench
+	$(BASE_PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
 	touch $@
 

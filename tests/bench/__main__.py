@@ -25,6 +25,9 @@ def main() -> None:
     parser.add_argument(
         "--only", default=os.environ.get("BENCH_ONLY", ""), help="workloads, such as W1,W4; default: all"
     )
+    parser.add_argument(
+        "--servers", default="null,ceph,rclone", help="of workloads that are run on several; default: null,ceph,rclone"
+    )
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "3")), help="default: 3")
     parser.add_argument("--scale", type=float, default=float(os.environ.get("BENCH_SCALE", "1")), help="0.1: a tenth")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the trees are made")
@@ -36,7 +39,7 @@ def main() -> None:
     if not (PEERS / "s5cmd").exists():
         parser.error(f"the peers are not in {PEERS}; use make bench")
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as folder:
-        bench = Bench(Path(folder), options.rounds, options.scale)
+        bench = Bench(Path(folder), options.rounds, options.scale, tuple(options.servers.split(",")))
         for name in names:
             started = time.monotonic()
             print(f"== {WORKLOADS[name].__doc__}", flush=True)
