@@ -467,7 +467,7 @@ def test_a_proxy_of_another_kind_is_refused() -> None:
     with (
         Raw() as server,
         connected(server, proxy="socks5://127.0.0.1:1") as connection,
-        pytest.raises(OSError, match="socks5"),
+        pytest.raises(MediaError, match="socks5"),
     ):
         ask(connection)
 
