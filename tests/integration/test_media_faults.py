@@ -378,7 +378,9 @@ try:
         done = Run(Job(access, tree, processes=2, **options))
         done.carry_out()
     found = dict(done.account._counts)
-    print(json.dumps([{k: v for k, v in found.items() if v}, done.account.remarks("failed") + done.account.remarks("ignored"), done.account.requests, done.account.bytes]))
+    remarks = done.account.remarks("failed") + done.account.remarks("ignored")
+    counts = {kind: number for kind, number in found.items() if number}
+    print(json.dumps([counts, remarks, done.account.requests, done.account.bytes]))
 except MediaError as exc:
     print(json.dumps(str(exc)))
 assert "boto3" in sys.modules

@@ -452,12 +452,11 @@ def test_a_header_cannot_smuggle_another_one_in(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("user", ["", "me:p%40ss@"])
 def test_a_proxy_is_given_the_whole_url(user: str) -> None:
-    with (
-        raw(OK, OK) as (server, _connection),
-        connected(server, host="s3.example:9000", proxy=f"http://{user}127.0.0.1:{server.port}") as connection,
-    ):
-        for _number in range(2):
-            assert ask(connection) == (200, b"hello")
+    with raw(OK, OK) as (server, _connection):
+        proxy = f"http://{user}127.0.0.1:{server.port}"
+        with connected(server, host="s3.example:9000", proxy=proxy) as connection:
+            for _number in range(2):
+                assert ask(connection) == (200, b"hello")
     given_keys = base64.b64encode(b"me:p@ss")
     more = b"proxy-authorization: Basic " + given_keys + b"\r\n" if user else b""
     assert server.requests == [b"GET http://s3.example:9000/b/k HTTP/1.1\r\nhost: h\r\n" + more + b"\r\n"] * 2

@@ -146,6 +146,13 @@ class HttpConnection:
         self.is_used = False
         self._pending.clear()
 
+    @property
+    def _wire(self) -> socket.socket:
+        """The open socket."""
+        if self._socket is None:
+            raise Broken("the connection is not open")
+        return self._socket
+
     def exchange(self, method: str, target: str, headers: list[tuple[str, str]], body: Body = b"") -> Answer:
         """Send a request and read the head of its answer; its body is read() afterwards.
 
@@ -191,25 +198,23 @@ class HttpConnection:
 
     def send_some(self, data: memoryview) -> int:
         """Send what the connection takes without waiting; how much that was. Raises OSError."""
-        assert self._socket is not None
-        self._socket.settimeout(0)
+        self._wire.settimeout(0)
         try:
-            return self._socket.send(data)
+            return self._wire.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
         finally:
-            self._socket.settimeout(self.address.read_timeout)
+            self._wire.settimeout(self.address.read_timeout)
 
     def receive_some(self) -> bool:
         """Take what has come, without waiting; whether it was of an answer: TLS also has words of its own. Raises OSError."""
-        assert self._socket is not None
-        self._socket.settimeout(0)
+        self._wire.settimeout(0)
         try:
             self._pending += self._receive()
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return False
         finally:
-            self._socket.settimeout(self.address.read_timeout)
+            self._wire.settimeout(self.address.read_timeout)
         return True
 
     def has_whole_answer(self) -> bool:
@@ -314,11 +319,10 @@ class HttpConnection:
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def _send(self, head: bytes, body: Body) -> None:
-        assert self._socket is not None
         if isinstance(body, bytes):
-            self._socket.sendall(head + body if body else head)
+            self._wire.sendall(head + body if body else head)
             return
-        self._socket.sendall(head)
+        self._wire.sendall(head)
         offset, end = body.offset, body.offset + body.size
         while offset < end:
             try:
@@ -328,14 +332,13 @@ class HttpConnection:
             if not data:
                 raise ChangedBody
             self._pace(len(data))
-            self._socket.sendall(data)
+            self._wire.sendall(data)
             offset += len(data)
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
     def _receive(self, optional: bool = False) -> bytes:
-        assert self._socket is not None
-        data = self._socket.recv(_CHUNK)
+        data = self._wire.recv(_CHUNK)
         if not data and not optional:
             raise Broken("the connection ended before the answer did")
         return data

@@ -16,7 +16,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, cast
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
@@ -93,8 +93,7 @@ class _Team:
         waiting = set(self._workers)
         left, is_over = iter(spans), False
         while waiting:
-            for connection in wait(list(waiting)):
-                assert isinstance(connection, Connection)
+            for connection in cast("list[Connection]", wait(list(waiting))):
                 try:
                     question, given = connection.recv()
                 except (EOFError, ConnectionError):

@@ -173,8 +173,10 @@ class Transfer:
         return step.action is Action.TRANSFER and (job.overwrite or job.changed_since is None)
 
     def _prepare(self, step: Step) -> Put:
-        assert step.pair.local is not None
-        put = self._uploader.prepare(step.pair.local)
+        local = step.pair.local
+        if local is None:
+            raise MediaError("there is no file to read")
+        put = self._uploader.prepare(local)
 
         def written() -> None:
             put.written()
