@@ -190,8 +190,9 @@ class _Upload:
         try:
             etag = self.client.put_part(self.source.key, self.upload_id, number, stretch, headers, UNSIGNED, self.doing)
         except ChangedBody as exc:
-            if exc.__cause__ is not None:  # the disk's own error
-                raise exc.__cause__ from None
+            cause = exc.__cause__
+            if isinstance(cause, OSError):  # the disk's own error
+                raise cause from None
             raise Changing from None
         except S3Error as exc:
             if exc.code in ("BadDigest", "InvalidDigest"):

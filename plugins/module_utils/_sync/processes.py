@@ -42,8 +42,11 @@ def automatic_number(files: int) -> int:
     """How many processes so many files are worth, on this machine."""
     if files <= 1_000:
         return 1
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone
-    return min(_MOST, len(affinity(0)) if affinity else os.cpu_count() or 1)
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # elsewhere than on Linux
+        cores = os.cpu_count() or 1
+    return min(_MOST, cores)
 
 
 def share_out(spans: Iterable[Range], worker: Worker, access: Access, processes: int) -> list[Any]:
