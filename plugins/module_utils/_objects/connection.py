@@ -34,7 +34,15 @@ class Broken(OSError):
 
 
 class ChangedBody(Exception):
-    """The file became shorter while it was sent, or, if an OSError is the cause, cannot be read."""
+    """The file became shorter while it was sent."""
+
+
+class UnreadableBody(Exception):
+    """The file cannot be read any more: an error of the disk's, not of the connection's."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True)
@@ -327,8 +335,8 @@ class HttpConnection:
         while offset < end:
             try:
                 data = os.pread(body.descriptor, min(_CHUNK, end - offset), offset)
-            except OSError as exc:  # the disk's, not the connection's
-                raise ChangedBody from exc
+            except OSError as exc:
+                raise UnreadableBody(exc) from exc
             if not data:
                 raise ChangedBody
             self._pace(len(data))

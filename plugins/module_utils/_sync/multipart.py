@@ -13,7 +13,11 @@ from typing import Callable, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
-from ansible_collections.selfhosted.media.plugins.module_utils._objects.connection import ChangedBody, FilePart
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.connection import (
+    ChangedBody,
+    FilePart,
+    UnreadableBody,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.signing import UNSIGNED
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, S3Error
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import MD5_METADATA, md5_of_part
@@ -189,11 +193,10 @@ class _Upload:
         headers = {"content-md5": base64.b64encode(digest.digest()).decode()}
         try:
             etag = self.client.put_part(self.source.key, self.upload_id, number, stretch, headers, UNSIGNED, self.doing)
-        except ChangedBody as exc:
-            cause = exc.__cause__
-            if isinstance(cause, OSError):  # the disk's own error
-                raise cause from None
+        except ChangedBody:
             raise Changing from None
+        except UnreadableBody as exc:
+            raise exc.error from None
         except S3Error as exc:
             if exc.code in ("BadDigest", "InvalidDigest"):
                 with contextlib.suppress(Changing):
