@@ -6,28 +6,36 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The stand-in instance has the application's own pinned libraries, so it has an environment of its own.
 STANDIN_VENV := $(VENV)/standin
+# The real Gramps Web, for its tests: of the system's Python, which alone has GObject.
+GRAMPS_VENV := $(VENV)/gramps
+# Releases of boto3 as distributions have them, each in a folder of its own; the current one is .venv's.
+BOTO3_RELEASES := $(sort $(basename $(notdir $(wildcard tests/boto3_releases/*.txt))))
 COLLECTION := $(VENV)/collections/ansible_collections/selfhosted/media
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
 export STANDIN_VENV := $(CURDIR)/$(STANDIN_VENV)
+export GRAMPS_VENV := $(CURDIR)/$(GRAMPS_VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # Runs a command and says how long it took.
 timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - start)) s"; exit $$code
 
-.PHONY: help setup demo demo-stop test lint unit integration molecule bench format changelog clean
+.PHONY: help setup demo demo-stop test lint unit integration molecule boto3 boto3-old boto3-current chaos profiles bench format changelog docs clean
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
-	@echo 'make test   everything CI runs: lint, unit, integration, molecule'
+	@echo 'make test   what CI runs: lint, unit, integration, molecule, the S3 modules with the oldest boto3; CI adds make boto3-old'
 	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation; make format mends what ruff can'
-	@echo 'make unit, make integration, make molecule: the other parts of make test'
+	@echo 'make unit, make integration, make molecule, make boto3-$(firstword $(BOTO3_RELEASES)): the other parts of make test'
+	@echo 'make boto3  the S3 modules with boto3 $(BOTO3_RELEASES) and the current one'
+	@echo 'make chaos  the long form of the tests that kill and break things, for an hour or more; CHAOS_SEED=7 for other moments'
+	@echo 'make profiles  both applications move to every provider, as its documentation describes it, for half an hour or more'
 	@echo 'make bench  media_sync against s5cmd, rclone and aws s3 sync; ARGS="--only W1 --rounds 1 --scale 0.1"'
 
 setup: $(VENV)/.ready
 
 # The repository is the collection: tools find it by a link from a collections path.
-$(VENV)/.ready: $(VENV)/.dev $(STANDIN_VENV)/.ready
+$(VENV)/.ready: $(VENV)/.dev $(STANDIN_VENV)/.ready $(GRAMPS_VENV)/.ready
 	mkdir -p $(dir $(COLLECTION))
 	ln -sfn $(CURDIR) $(COLLECTION)
 	touch $@
@@ -43,13 +51,22 @@ $(STANDIN_VENV)/.ready: tests/standin/requirements.txt
 	$(STANDIN_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/standin/requirements.txt
 	touch $@
 
+# Where it cannot be made its tests are skipped, and the next `make setup` tries again.
+$(GRAMPS_VENV)/.ready: tests/grampsweb/requirements.txt
+	@if /usr/bin/python3 -c 'import ensurepip, gi'; then \
+	  echo 'Gramps Web is installed into $(GRAMPS_VENV)' && \
+	  /usr/bin/python3 -m venv --system-site-packages $(GRAMPS_VENV) && \
+	  $(GRAMPS_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/grampsweb/requirements.txt && touch $@; \
+	else echo 'Gramps Web is left out: /usr/bin/python3 has no gi or no ensurepip (Debian: python3-gi, python3-venv)'; fi
+
 demo: setup
 	$(BIN)/python demo/demo.py
 
 demo-stop: setup
 	$(BIN)/python demo/demo.py --stop
 
-test: lint unit integration molecule
+# Integration is with the newest boto3, and the oldest comes last.
+test: lint unit integration molecule boto3-$(firstword $(BOTO3_RELEASES))
 
 lint: setup
 	$(call timed,lint,tests/lint.sh)
@@ -62,10 +79,34 @@ unit: setup
 	$(call timed,unit,pytest tests/unit tests/standin)
 
 integration: setup
-	$(call timed,integration,pytest tests/integration)
+	$(call timed,integration,pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25 tests/integration)
 
 molecule: setup
 	$(call timed,molecule,molecule test --all)
+
+boto3: boto3-old boto3-current
+
+boto3-old: $(BOTO3_RELEASES:%=boto3-%)
+
+$(VENV)/boto3/%/.ready: tests/boto3_releases/%.txt $(VENV)/.dev
+	rm -rf $(@D)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target $(@D) -r $<
+	touch $@
+
+$(BOTO3_RELEASES:%=boto3-%): boto3-%: setup $(VENV)/boto3/%/.ready
+	$(call timed,boto3 $*,tests/boto3_releases/run.sh $*)
+
+boto3-current: setup
+	$(call timed,boto3 current,tests/boto3_releases/run.sh current)
+
+# The same tests as in make test, many more times; two at a time.
+chaos: setup
+	CHAOS_KILLS=$${CHAOS_KILLS:-1000} CHAOS_PLAYBOOK_KILLS=$${CHAOS_PLAYBOOK_KILLS:-100} pytest --numprocesses=2 --verbose -rP \
+	  tests/integration/test_bookwyrm_kills.py tests/integration/test_media_kills.py tests/integration/test_media_chaos.py
+
+# The tests of the providers that make test has, and the sequences at all of them instead of four.
+profiles: setup
+	PROFILES=all pytest --numprocesses=2 --verbose -rP tests/integration/test_provider_*.py
 
 # The peers have an environment of their own, which nothing else uses.
 $(VENV)/bench/.ready: tests/bench/requirements.txt
@@ -75,6 +116,10 @@ $(VENV)/bench/.ready: tests/bench/requirements.txt
 
 bench: setup $(VENV)/bench/.ready
 	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.bench $(ARGS)
+
+# Writes the page of providers anew from the provider table and the tests' profiles.
+docs: setup
+	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.provider_page
 
 # Writes CHANGELOG.rst anew from changelogs/fragments.
 changelog: setup

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -30,6 +31,26 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+#: Files of tests that take minutes. They begin first: with `--dist=loadfile` one that comes last would keep one worker busy alone.
+LONG = (
+    *("test_gramps_web_docker", "test_bookwyrm_docker", "test_gramps_web_docker_names", "test_provider_bookwyrm"),
+    *("test_bookwyrm_kills", "test_bookwyrm_faults", "test_gramps_web_kills", "test_secrets", "test_media_kills"),
+    *("test_gramps_web_migrate", "test_bookwyrm_migrate", "test_provider_gramps_web", "test_bookwyrm_return"),
+    *(
+        "test_s3_policy",
+        "test_gramps_web_cases",
+        "test_bookwyrm_rollback",
+        "test_media_chaos",
+        "test_gramps_web_instances",
+    ),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest; the order within a file stays."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Notes about unfinished uploads are not written to the home of whoever runs the tests."""
@@ -37,6 +58,18 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("state")
         patch.setenv("XDG_STATE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="module")
+def quick_clients() -> Iterator[None]:
+    """botocore reads its description of S3 once, not for each client."""
+    import botocore.loaders
+    import botocore.session
+
+    with pytest.MonkeyPatch.context() as patch:
+        loader = botocore.loaders.create_loader()
+        patch.setattr(botocore.session, "create_loader", lambda *_words: loader)
+        yield
 
 
 @contextlib.contextmanager
@@ -118,3 +151,19 @@ def s3(request: pytest.FixtureRequest, bucket_name: str) -> Iterator[tuple[Serve
     server: Server = request.getfixturevalue(request.param)
     with _bucket(server, bucket_name) as name:
         yield server, name
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of 256 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)], check=False, capture_output=True, text=True
+    )
+    if mount.returncode:
+        pytest.skip(f"no file system of a fixed size can be mounted here: {mount.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -97,6 +97,8 @@ class Host:
     environment: dict[str, str] = field(default_factory=dict)
     #: texts that no run may print
     marks: list[str] = field(default_factory=list)
+    #: the inventory's group, by which the playbooks find it
+    group: str = "bookwyrm"
 
     def command(self, playbook: str, *arguments: str, **variables: Any) -> tuple[list[str], dict[str, str]]:
         """The command line and environment of a run; what is given as variables is added to the host's."""
@@ -107,7 +109,7 @@ class Host:
             **self.variables,
             **variables,
         }
-        inventory.write_text(json.dumps({"bookwyrm": {"hosts": {"books": host}}}))
+        inventory.write_text(json.dumps({self.group: {"hosts": {"books": host}}}))
         inventory.chmod(0o600)
         environment = {
             **os.environ,
@@ -270,12 +272,14 @@ class Watch:
 
 @dataclass
 class Visitors:
-    """Upload a cover every 200 ms and note what was accepted."""
+    """Upload a cover now and then and note what was accepted."""
 
     site: StandIn
     picture: bytes
     accepted: dict[str, bytes] = field(default_factory=dict)
     thumbnails: list[str] = field(default_factory=list)
+    #: seconds from one to the next
+    pause: float = 0.2
 
     def __call__(self) -> None:
         content = self.picture + os.urandom(20_000)
@@ -283,7 +287,7 @@ class Visitors:
             done = self.site.upload("new cover.jpg", content)
             self.accepted[done["name"]] = content
             self.thumbnails += done["thumbnails"]
-        time.sleep(0.2)
+        time.sleep(self.pause)
 
 
 #: Secrets in the .env that the migration has nothing to do with.

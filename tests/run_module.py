@@ -60,11 +60,13 @@ def run_module(name: str, args: dict[str, Any], check: bool = False, diff: bool 
 def run_ansible(name: str, args: dict[str, Any], *options: str) -> dict[str, Any]:
     """The result of `ansible localhost -m selfhosted.media.<name>`: packed, sent and run as on any host. Takes a second or two.
 
+    The module is run by the Python that TARGET_PYTHON names, else by this one.
     `args` must hold no None. What was printed is in the result as `_output`, to look for secrets.
     """
     collections = Path(next(iter(ansible_collections.__path__))).parent
     command = [str(Path(sys.executable).with_name("ansible")), "localhost", "-m", f"selfhosted.media.{name}"]
-    command += ["-a", json.dumps(args), "-e", f"ansible_python_interpreter={sys.executable}", *options]
+    python = os.environ.get("TARGET_PYTHON") or sys.executable
+    command += ["-a", json.dumps(args), "-e", f"ansible_python_interpreter={python}", *options]
     settings = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"}
     environment = {
         **os.environ,

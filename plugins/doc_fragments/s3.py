@@ -10,20 +10,23 @@ class ModuleDocFragment:
 options:
   provider:
     description:
-      - The service that answers at O(endpoint_url). Decides how a bucket is published, which checksums are sent, and the limits of uploads.
+      - The service, by its name in the provider table. Decides the endpoint, how a bucket is published, which checksums are sent, and the
+        limits of uploads.
+      - One of V(aws), V(scaleway), V(digitalocean), V(linode), V(backblaze), V(cloudflare_r2), V(google), V(wasabi), V(hetzner), V(ovh),
+        V(exoscale), V(vultr), V(ionos), V(storj), V(minio), V(ceph), V(garage), V(seaweedfs), V(generic).
       - V(auto) tells it from the host name of O(endpoint_url); a host that is not known is V(generic).
     type: str
     default: auto
-    choices: [auto, aws, ceph, minio, generic]
   endpoint_url:
     description:
-      - URL of the S3 service, scheme included. Not needed on AWS.
+      - URL of the S3 service, scheme included, without the bucket. Needed where the service has no endpoint of its own, such as V(minio),
+        V(ceph), V(garage), V(seaweedfs) and V(generic), and for V(cloudflare_r2), whose endpoint names the account.
       - If not set, the environment variables E(AWS_ENDPOINT_URL_S3) and E(AWS_ENDPOINT_URL) are used, as in boto3.
     type: str
   region:
     description:
       - Region of the bucket. It is part of every signature, so it must be what the service expects.
-      - If not set, it is found as boto3 does (E(AWS_REGION), E(AWS_DEFAULT_REGION), the configuration files).
+      - If not set, it is found as boto3 does (E(AWS_DEFAULT_REGION), the configuration files), else taken from O(endpoint_url).
     type: str
   access_key:
     description: Access key ID. If not set, credentials are found as boto3 does.

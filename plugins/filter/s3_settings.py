@@ -9,7 +9,13 @@ from typing import Any, Callable, Optional
 from ansible.errors import AnsibleFilterError
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.publication import METHODS, method_of
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.settings import APPLICATIONS, derive, release_of
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.settings import (
+    APPLICATIONS,
+    bookwyrm,
+    derive,
+    gramps_web,
+    release_of,
+)
 
 
 def s3_settings(
@@ -21,7 +27,9 @@ def s3_settings(
     custom_domain: Optional[str] = None,
     release: Optional[str] = None,
     public_method: str = "auto",
-    site_protocol: str = "https",
+    site_protocol: str = "",
+    prefix: str = "",
+    exports: str = "",
 ) -> dict[str, str]:
     """The environment variables with which the application keeps its media in the bucket."""
     if application not in APPLICATIONS:
@@ -29,9 +37,11 @@ def s3_settings(
     if public_method not in METHODS:
         raise AnsibleFilterError(f"s3_settings: public_method {public_method!r} is not one of {', '.join(METHODS)}")
     try:
+        number = release_of(release)
+        if application == "gramps_web":
+            return gramps_web(derive(provider, bucket, region, endpoint_url, is_public=False), number, prefix)
         place = derive(provider, bucket, region, endpoint_url, custom_domain)
-        method = method_of(public_method, place.provider)
-        return APPLICATIONS[application](place, method, release_of(release), site_protocol)
+        return bookwyrm(place, method_of(public_method, place.provider), number, site_protocol, exports)
     except MediaError as exc:
         raise AnsibleFilterError(f"s3_settings: {exc}") from exc
 

@@ -41,7 +41,8 @@ def write_atomically(
     """Replace the content of a file, or create it, in one step: whoever looks sees the old content or the new one.
 
     Mode, owner, group and extended attributes stay the old file's unless they are given; a new file is 0600 and
-    belongs to the caller. A symlink stays, and what it points to is written. On failure the file is as it was.
+    belongs to the caller. A symlink stays, and what it points to is written. Other hard links keep the old content, as a
+    backup by hard links must. On failure the file is as it was.
     """
     target = os.path.realpath(path)
     with _explained(f"Cannot write {path}", f"{path} is as it was."), _temporary(target) as fd_and_name:
@@ -76,14 +77,22 @@ def _temporary(target: str, base: Optional[str] = None) -> Iterator[tuple[int, s
     folder = os.path.dirname(os.path.abspath(target))
     prefix = f".{os.path.basename(base or target)}."
     _sweep(folder, prefix)
-    fd, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=folder)
+    fd, name = _locked_temporary(prefix, folder)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         yield fd, name
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         os.close(fd)
+
+
+def _locked_temporary(prefix: str, folder: str) -> tuple[int, str]:
+    while True:
+        fd, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=folder)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd, name
+        os.close(fd)  # another writer's sweep took it, before it was locked, for what a killed process left
 
 
 def _sweep(folder: str, prefix: str) -> None:
@@ -158,8 +167,15 @@ def _explained(what: str, consequence: str) -> Iterator[None]:
 def _reason(exc: OSError) -> str:
     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return "there is no room left on its filesystem. Free some space there and run again."
+    if exc.errno == errno.EPERM and os.geteuid() == 0:
+        return "not even root is permitted to. It may be marked immutable: see lsattr, and chattr -i."
     if exc.errno in (errno.EACCES, errno.EPERM):
         return "permission denied. Run as the file's owner or as root (become: true)."
+    if exc.errno == errno.EBUSY:
+        return (
+            "it is mounted by itself (a bind mount of a single file), so it cannot be replaced in one step. "
+            "Change the file that is mounted there instead, or mount its folder."
+        )
     if exc.errno == errno.ENOENT:
         return "its directory does not exist."
     return f"{exc.strerror or exc}."

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable
 
-from ansible.module_utils.basic import missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, has_boto3
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, check, has_boto3
 
 #: Options of every S3 module, documented in the fragment selfhosted.media.s3.
 S3_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "provider": {"type": "str", "default": "auto", "choices": ["auto", "aws", "ceph", "minio", "generic"]},
+    "provider": {"type": "str", "default": "auto"},
     "endpoint_url": {"type": "str"},
     "region": {"type": "str"},
     "access_key": {"type": "str", "no_log": True},
@@ -29,15 +29,61 @@ S3_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
+#: Up to the last @ before the path: a password may hold any sign.
+_URL_USER = re.compile(r"://([^/?#\s]+)@")
+
+
+class MediaModule(AnsibleModule):
+    """Hides the users and passwords in URLs as Ansible hides what is no_log: in syslog, and where an option is refused too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def _log_invocation(self) -> None:
+        self._hide_url_users()
+        super()._log_invocation()
+
+    def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        self._hide_url_users()
+        super()._return_formatted(kwargs)
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Treat values as Ansible treats those that are no_log, from now on."""
+        self.no_log_values.update(values)
+
+    def _hide_url_users(self) -> None:
+        self.hide(url_secrets(self.params))
+
+
+def url_secrets(value: Any) -> Iterator[str]:
+    """Users and passwords in the URLs of a value, whatever it is made of."""
+    for user_info in _url_users(value):
+        yield from (word for word in (user_info, user_info.partition(":")[2]) if word)
+
+
+def _url_users(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _URL_USER.findall(value)
+    elif isinstance(value, dict):
+        yield from (found for item in value.values() for found in _url_users(item))
+    elif isinstance(value, (list, tuple)):
+        yield from (found for item in value for found in _url_users(item))
+
+
 def connection_of(module: AnsibleModule) -> Connection:
-    """The connection that the module's options describe. Ends the module when boto3 is missing."""
+    """The connection that the module's options describe. Ends the module when boto3 is missing, or for options that make no sense."""
     if not has_boto3():
         module.fail_json(
             msg=missing_required_lib(
                 "boto3", reason="(Debian, Ubuntu, Fedora: package python3-boto3; Alpine: py3-boto3)"
             )
         )
-    return Connection(**{name: module.params[name] for name in S3_ARGUMENTS})
+    connection = Connection(**{name: module.params[name] for name in S3_ARGUMENTS})
+    try:
+        check(connection, module.params.get("bucket") or module.params.get("name") or "")
+    except MediaError as exc:
+        module.fail_json(msg=str(exc))
+    return connection
 
 
 def run(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
@@ -46,4 +92,6 @@ def run(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
         result = work()
     except MediaError as exc:
         module.fail_json(msg=str(exc), **exc.result)
+    except Exception as exc:  # noqa: BLE001 (Ansible would print it with whatever secret it holds)
+        module.fail_json(msg=f"This is a mistake of the module: {exc!r}", exception=traceback.format_exc())
     module.exit_json(**result)

@@ -18,14 +18,19 @@ def url_of(public_url: str, key: str) -> str:
     return f"{public_url.rstrip('/')}/{quote(key, safe='/~')}"
 
 
-def fetch_all(questions: Iterable[Question], account: Account, threads: int = 8) -> None:
-    """Ask every question; what is not as expected is remarked as not_public, with what to do about it."""
+def fetch_all(
+    questions: Iterable[Question], account: Account, threads: int = 8, other_content: str = "not_public"
+) -> None:
+    """Ask every question; what is not as expected is remarked as not_public, with what to do about it.
+
+    other_content: what one is remarked as that everybody can read, but with other content than expected.
+    """
 
     def ask(question: Question) -> None:
         problem, sentence = judge(question, look(question), Expectation(cors="ignored"))
         if problem == "none":
             account.count("public")
         else:
-            account.remark("not_public", question.url, sentence)
+            account.remark(other_content if problem == "different_content" else "not_public", question.url, sentence)
 
     run_all(questions, ask, threads)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
@@ -63,7 +64,7 @@ def tree_of(params: dict[str, Any]) -> Tree:
     )
 
 
-def concurrency_of(params: dict[str, Any]) -> int:
+def concurrency_of(params: Mapping[str, Any]) -> int:
     """The number of threads in effect."""
     wanted = params["concurrency"]
     if wanted is not None and not 1 <= wanted <= 512:

@@ -125,13 +125,13 @@ path:
 """
 
 import os
-import time
-from typing import Any, Optional
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhosted.media.plugins.module_utils._dotenv import DotenvError, Edited, edit, masked_change
-from ansible_collections.selfhosted.media.plugins.module_utils._io import keep_copy, read_file, write_atomically
-from ansible_collections.selfhosted.media.plugins.module_utils._module import run
+from ansible_collections.selfhosted.media.plugins.module_utils._dotenv import DotenvError, Edited, edit, env_diff
+from ansible_collections.selfhosted.media.plugins.module_utils._io import read_file
+from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
+from ansible_collections.selfhosted.media.plugins.module_utils._variables import replace_file, wanted
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "absent": {"type": "list", "elements": "str", "default": []},
@@ -142,29 +142,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "template": {"type": "path"},
     "values": {"type": "dict", "default": {}},
 }
-
-
-def plain(name: str, value: Any) -> str:
-    """The text of a value as YAML gave it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, str)):
-        return str(value)
-    if value is None:
-        raise DotenvError(f"{name} has no value: give '' for an empty one, or name it in absent to remove it.")
-    kind = {"float": "a fractional number", "list": "a list", "dict": "a dictionary"}.get(
-        type(value).__name__, "no text"
-    )
-    raise DotenvError(f"The value of {name} is {kind}: put it in quotes, as it shall stand in the file.")
-
-
-def wanted(params: dict[str, Any]) -> dict[str, str]:
-    """The variables to set, if no option contradicts another."""
-    named = [*params["values"], *params["secret_values"], *dict.fromkeys(params["absent"])]
-    twice = sorted({name for name in named if named.count(name) > 1})
-    if twice:
-        raise DotenvError(f"Named in more than one of values, secret_values and absent: {', '.join(twice)}.")
-    return {name: plain(name, value) for name, value in {**params["values"], **params["secret_values"]}.items()}
 
 
 def starting_point(params: dict[str, Any]) -> bytes:
@@ -183,20 +160,8 @@ def starting_point(params: dict[str, Any]) -> bytes:
 def diff_of(params: dict[str, Any], before: bytes, edited: Edited, attributes: dict[str, Any]) -> list[dict[str, Any]]:
     """What --diff shows: the masked content, then owner and mode where they change."""
     path = params["path"]
-    old, new = masked_change(before, edited.content, params["secret_values"], edited.changed_keys)
-    content = {"before_header": path, "after_header": path, "before": old, "after": new}
+    content = env_diff(path, before, edited.content, params["secret_values"], edited.changed_keys)
     return [content, {"before_header": f"{path} (attributes)", "after_header": f"{path} (attributes)", **attributes}]
-
-
-def write(module: AnsibleModule, before: Optional[bytes], edited: Edited) -> Optional[str]:
-    """Write the file; the path of the copy of the old one, if one is kept."""
-    path, backup = module.params["path"], None
-    if before is not None and module.params["backup"]:
-        # The names that Ansible's own modules give to backups.
-        backup = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}~"
-        keep_copy(path, backup)
-    write_atomically(path, edited.content)
-    return backup
 
 
 def change(module: AnsibleModule) -> dict[str, Any]:
@@ -216,7 +181,7 @@ def change(module: AnsibleModule) -> dict[str, Any]:
     if before is not None:
         result["changed"] = module.set_fs_attributes_if_different(file_arguments, changed, attributes)
     if changed and not module.check_mode:
-        backup = write(module, before, edited)
+        backup = replace_file(path, edited.content, keep=before is not None and params["backup"])
         if backup:
             result["backup_file"] = backup
     if before is None and not module.check_mode:
@@ -227,7 +192,7 @@ def change(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, add_file_common_args=True, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, add_file_common_args=True, supports_check_mode=True)
     run(module, lambda: change(module))
 
 

@@ -102,9 +102,8 @@ import shlex
 import time
 from typing import Any, Union
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed, Runner
-from ansible_collections.selfhosted.media.plugins.module_utils._module import run
+from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "command": {"type": "list", "elements": "str", "required": True},
@@ -153,7 +152,7 @@ def carry_out(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run(module, lambda: carry_out(module.params, module.check_mode))
 
 

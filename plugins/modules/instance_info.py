@@ -59,7 +59,22 @@ instance:
     folder: {description: Folder of the instance., type: str, returned: always, sample: /opt/bookwyrm}
     env_file: {description: Path of its settings., type: str, returned: always, sample: /opt/bookwyrm/.env}
     kept_file: {description: Path of the settings as they were before S3., type: str, returned: always, sample: /opt/bookwyrm/.env.before-s3}
+    s3_file:
+      description: Path of the settings for S3 while a rollback is under way.
+      type: str
+      returned: always
+      sample: /opt/bookwyrm/.env.before-rollback
+    rollback_cut_off:
+      description: Whether a rollback ended, by a power failure for instance, before everything was done.
+      type: bool
+      returned: always
+      sample: false
     media_dir: {description: Folder of the media on the target; empty when there is none yet., type: str, returned: always, sample: /opt/bookwyrm/images}
+    exports_dir:
+      description: Folder of the archives that users make of their data; empty when they are not kept in one.
+      type: str
+      returned: always
+      sample: /opt/bookwyrm/exports
     user: {description: As whom its commands run; empty for the module's own user., type: str, returned: always, sample: bookwyrm}
     running: {description: Whether a service of it runs., type: bool, returned: always, sample: true}
     restart_needed: {description: Whether the services run with other settings than the file has., type: bool, returned: always, sample: false}
@@ -72,7 +87,11 @@ instance:
     release: {description: Release of the application., type: str, returned: always, sample: 0.9.2}
     base_url: {description: URL under which browsers see it., type: str, returned: always, sample: "https://books.example"}
     domain: {description: Its domain., type: str, returned: always, sample: books.example}
-    settings: {description: Its settings that are no secrets., type: dict, returned: always, sample: {USE_S3: "false"}}
+    settings:
+      description: Its settings that are no secrets; those for S3 while a rollback is cut off.
+      type: dict
+      returned: always
+      sample: {USE_S3: "false"}
     commands: {description: Its commands as argument lists., type: dict, returned: always, sample: {stop: [systemctl, stop, bookwyrm.service]}}
     boto3: {description: Whether the modules' Python on the target has boto3., type: bool, returned: always, sample: true}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
@@ -88,7 +107,6 @@ import os
 import sys
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance import docker, systemd
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import (
@@ -96,7 +114,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyr
     read_release,
     read_settings,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._module import run
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import NoAnswer
+from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import has_boto3
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -119,7 +138,7 @@ def installation_of(params: dict[str, Any]) -> Installation:
     if wanted in ("auto", "docker"):
         try:
             found = docker.find(folder)
-        except docker.NoAnswer as exc:
+        except NoAnswer as exc:
             docker_problem = exc  # it only matters if there are no units either
     # A folder that holds a compose file and runs by units is a dockerless install of the same code.
     if wanted == "systemd" or (wanted == "auto" and (found is None or not found.running)):
@@ -141,8 +160,10 @@ def installation_of(params: dict[str, Any]) -> Installation:
 def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
     """The result."""
     settings, release = read_settings(found.folder), read_release(found.folder)
-    kept = settings.path + ".before-s3"
+    kept, s3_file = settings.path + ".before-s3", settings.path + ".before-rollback"
     on_s3, ours = settings.is_true("USE_S3"), os.path.exists(kept)
+    cut_off = not on_s3 and os.path.exists(s3_file)
+    storage = read_settings(found.folder, ".env.before-rollback") if cut_off else settings
     if settings.is_true("USE_AZURE") and not on_s3:
         raise MediaError(f"{settings.path} has USE_AZURE=true: the media are in Azure Blob Storage, not on the disk")
     names = ("install_type", "folder", "running", "restart_needed")
@@ -150,14 +171,18 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
         **{name: getattr(found, name) for name in names},
         "env_file": settings.path,
         "kept_file": kept,
+        "s3_file": s3_file,
+        "rollback_cut_off": cut_off,
         "media_dir": params["media_dir"] or found.media_dir or "",
+        "exports_dir": found.exports_dir or "",
         "user": found.user or "",
         "state": ("s3" if ours else "s3_by_hand") if on_s3 else "disk",
-        "switched": os.stat(kept).st_ctime if on_s3 and ours else 0.0,
+        # When it was written. A change of owner or mode, as by chown -R, moves st_ctime only.
+        "switched": os.stat(kept).st_mtime if (on_s3 or cut_off) and ours else 0.0,
         "release": release.name,
         "base_url": settings.base_url(release),
         "domain": settings.domain,
-        "settings": settings.shown,
+        "settings": storage.shown,
         "commands": {name: getattr(found, name) for name in COMMANDS},
         "health": {"url": found.health_url, "command": found.health_command},
         "boto3": has_boto3(),
@@ -166,12 +191,12 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
     return {
         "changed": False,
         "instance": instance,
-        **({"credentials": settings.secret} if params["credentials"] else {}),
+        **({"credentials": storage.secret} if params["credentials"] else {}),
     }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run(module, lambda: describe(installation_of(module.params), module.params))
 
 

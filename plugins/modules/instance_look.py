@@ -78,7 +78,6 @@ public_url_count:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import (
@@ -87,7 +86,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.health 
     urls_in,
     wait_until_healthy,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._module import run
+from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
 from ansible_collections.selfhosted.media.plugins.module_utils._public import fetch_all
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
@@ -121,7 +120,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run(module, lambda: look(module.params))
 
 

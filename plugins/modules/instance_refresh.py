@@ -46,6 +46,10 @@ options:
     description: URL under which browsers see the bucket.
     type: str
     required: true
+  former_url:
+    description: URL under which browsers saw the bucket before, if that has changed.
+    type: str
+    default: ''
   storage:
     description: Where the media are now.
     type: str
@@ -78,10 +82,9 @@ connectors:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner, command_of
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.refresh import refresh
-from ansible_collections.selfhosted.media.plugins.module_utils._module import run
+from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "manage_command": {"type": "list", "elements": "str", "required": True},
@@ -89,12 +92,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "user": {"type": "str", "default": ""},
     "base_url": {"type": "str", "required": True},
     "public_url": {"type": "str", "required": True},
+    "former_url": {"type": "str", "default": ""},
     "storage": {"type": "str", "choices": ["s3", "disk"], "default": "s3"},
 }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
 
     def work() -> dict[str, Any]:
         params = module.params
@@ -106,6 +110,7 @@ def main() -> None:
             params["base_url"],
             params["public_url"],
             params["storage"] == "s3",
+            params["former_url"],
         )
         return {"changed": any(done), **done._asdict()}
 

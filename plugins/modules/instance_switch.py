@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - selfhosted.media.attributes.s3
   - selfhosted.media.s3
   - selfhosted.media.health
+  - selfhosted.media.change
   - selfhosted.media.tree
 attributes:
   check_mode:
@@ -42,26 +43,12 @@ options:
     type: str
     default: changed
     choices: [changed, never]
-  acl:
-    description: As for M(selfhosted.media.media_sync).
-    type: str
-    default: ''
-  cache_control:
-    description: As for M(selfhosted.media.media_sync).
-    type: str
-    default: max-age=86400
-  chdir:
-    description: Folder of the instance.
-    type: path
-    required: true
-  env_file:
-    description: Path of its settings.
-    type: path
-    required: true
-  kept_file:
-    description: Path under which the settings of before are kept.
-    type: path
-    required: true
+  stopped:
+    description:
+      - Whether no service of the instance runs. If it has the settings for S3 already and nothing has been uploaded with them, a change-over was cut
+        off; it is completed, and undone if that fails.
+    type: bool
+    default: false
   values:
     description: Settings without secrets.
     type: dict
@@ -70,25 +57,6 @@ options:
     description: Settings with secrets.
     type: dict
     default: {}
-  stop_command:
-    description: Stops the services; a list of words, or of one word as a line for the shell.
-    type: list
-    elements: str
-    required: true
-  start_command:
-    description: Starts the services.
-    type: list
-    elements: str
-    required: true
-  failed_command:
-    description: Ends with 0 when the service has failed for good, so that nobody need wait; a list of words. If empty, nothing tells.
-    type: list
-    elements: str
-    default: []
-  health_timeout:
-    description: Seconds to wait for the front page.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -152,81 +120,49 @@ changed_keys:
   sample: [USE_S3]
 """
 
-import syslog
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing import Edited, edit
-from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.masking import masked_change
+from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing import edit
+from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.masking import env_diff
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner, command_of
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.detached import carry_out_detached
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import HEALTH_ARGUMENTS, looker_of
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import instance_lock
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import Switch
-from ansible_collections.selfhosted.media.plugins.module_utils._io import read_file
-from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
-from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
-    TREE_ARGUMENTS,
-    concurrency_of,
-    tree_of,
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.change import (
+    CHANGE_ARGUMENTS,
+    change_of,
+    check_untouched,
+    job_of,
 )
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.detached import carry_out_detached
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import HEALTH_ARGUMENTS
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import instance_lock
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import (
+    SwitchedSettings,
+    UploadedMedia,
+    was_cut_off,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._io import read_file
+from ansible_collections.selfhosted.media.plugins.module_utils._module import (
+    S3_ARGUMENTS,
+    MediaModule,
+    connection_of,
+    run,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import TREE_ARGUMENTS, tree_of
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
     **TREE_ARGUMENTS,
     **HEALTH_ARGUMENTS,
+    **CHANGE_ARGUMENTS,
     "changed_since": {"type": "float", "required": True},
     "overwrite": {"type": "str", "default": "changed", "choices": ["changed", "never"]},
-    "acl": {"type": "str", "default": ""},
-    "cache_control": {"type": "str", "default": "max-age=86400"},
-    "chdir": {"type": "path", "required": True},
-    "env_file": {"type": "path", "required": True},
-    "kept_file": {"type": "path", "required": True},
+    "stopped": {"type": "bool", "default": False},
     "values": {"type": "dict", "default": {}},
     "secret_values": {"type": "dict", "default": {}, "no_log": True},
-    "stop_command": {"type": "list", "elements": "str", "required": True},
-    "start_command": {"type": "list", "elements": "str", "required": True},
-    "failed_command": {"type": "list", "elements": "str", "default": []},
-    "health_timeout": {"type": "int", "default": 300},
 }
 
 
-def switch_of(params: dict[str, Any], connection: Connection, edited: Edited) -> Switch:
-    """The change-over that the options describe, with everything checked that can be checked before the stop."""
-    runner = Runner(params["chdir"])
-    job = Job(
-        # While the site stands still, going back is better than waiting for a service that does not answer.
-        access_to(connection, params["bucket"], connect_timeout=10),
-        tree_of(params),
-        overwrite=params["overwrite"] == "changed",
-        changed_since=params["changed_since"],
-        acl=params["acl"],
-        cache_control=params["cache_control"],
-        concurrency=concurrency_of(params),
-        max_parts=connection.known.max_parts,
-    )
-    job.tree.check()
-    return Switch(
-        runner,
-        command_of(params["stop_command"]),
-        command_of(params["start_command"]),
-        looker_of(params, runner),
-        job,
-        params["env_file"],
-        edited,
-        params["kept_file"],
-        params["health_timeout"],
-        command_of(params["failed_command"]) if params["failed_command"] else "",
-        log=lambda message: syslog.syslog(f"selfhosted.media switch of {params['chdir']}: {message}"),
-    )
-
-
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
     def work() -> dict[str, Any]:
@@ -237,19 +173,27 @@ def main() -> None:
         edited = edit(before, {**params["values"], **params["secret_values"]})
         result: dict[str, Any] = {"changed": True, "changed_keys": edited.changed_keys}
         if module._diff:
-            shown = masked_change(before, edited.content, params["secret_values"], edited.changed_keys)
-            result["diff"] = {
-                "before": shown[0],
-                "after": shown[1],
-                "before_header": params["env_file"],
-                "after_header": params["env_file"],
-            }
+            result["diff"] = env_diff(
+                params["env_file"], before, edited.content, params["secret_values"], edited.changed_keys
+            )
         if module.check_mode:
             return result
 
         def change_over() -> dict[str, Any]:
             with instance_lock(params["chdir"], "changing over to S3"):
-                return switch_of(params, connection, edited).carry_out()
+                check_untouched(params["env_file"], before)
+                job = job_of(
+                    params,
+                    connection,
+                    tree_of(params),
+                    overwrite=params["overwrite"] == "changed",
+                    changed_since=params["changed_since"],
+                )
+                resumed = params["stopped"] and was_cut_off(job, params["env_file"], params["kept_file"])
+                media = UploadedMedia(job)
+                settings = SwitchedSettings(params["env_file"], edited.content, params["kept_file"], resumed)
+                done = change_of("the change-over", params, media, settings).carry_out()
+            return {**done, "uploaded": media.account["uploaded"], "bytes": media.account.bytes}
 
         return {**result, **carry_out_detached(change_over)}
 

@@ -161,8 +161,8 @@ msg:
 
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import (
     Expectation,
     Look,
@@ -208,20 +208,22 @@ def result_of(question: Question, seen: Look) -> dict[str, Any]:
     return result
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = {**module.params, "request_headers": tuple(module.params["request_headers"])}
+def probe(params: dict[str, Any]) -> dict[str, Any]:
+    """Look, and judge what was seen. Raises MediaError unless it is as expected."""
+    params = {**params, "request_headers": tuple(params["request_headers"])}
     expected = Expectation(**{name: params.pop(name) for name in _EXPECTED})
     question = Question(**params)
-    try:
-        seen = look(question)
-    except MediaError as exc:
-        module.fail_json(msg=str(exc))
+    seen = look(question)
     problem, message = judge(question, seen, expected)
-    result = {**result_of(question, seen), "problem": problem, "msg": message}
-    if problem == "none":
-        module.exit_json(**result)
-    module.fail_json(**result)
+    result = {**result_of(question, seen), "problem": problem}
+    if problem != "none":
+        raise MediaError(message, result)
+    return {**result, "msg": message}
+
+
+def main() -> None:
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, lambda: probe(module.params))
 
 
 if __name__ == "__main__":

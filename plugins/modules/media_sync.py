@@ -48,7 +48,9 @@ options:
     description:
       - V(changed) writes what is missing and what differs. Uploading with O(compare=size), a file differs when its size does or when it is
         newer than the object by the service's clock; downloading, only the size counts, unless O(changed_since) is given.
-      - V(never) writes only what is missing, with a conditional request, and counts what differs in RV(conflicts).
+      - V(never) writes only what is missing and counts what differs in RV(conflicts). Uploading, the requests are conditional
+        (C(If-None-Match)). Before the first one an empty object C(.selfhosted-media-probe-*) is written under the prefix and removed, to see
+        whether the service honours that; where it does not, each object is looked for right before it is written.
     type: str
     default: changed
     choices: [changed, never]
@@ -85,6 +87,12 @@ options:
     description: If more names than this would be deleted, none is and the module fails.
     type: int
     default: 1000
+  lock:
+    description:
+      - A folder that stands for what is being changed, such as an application's. No two tasks with the same one work at the same time on a host.
+        The second fails and tells who holds the lock and since when. Nothing is written to the folder.
+      - The lock ends with the process that holds it, however that ends. If omitted, none is taken.
+    type: path
 seealso:
   - module: selfhosted.media.media_verify
 """
@@ -197,12 +205,18 @@ duration:
   sample: 2.5
 """
 
+import contextlib
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import instance_lock
+from ansible_collections.selfhosted.media.plugins.module_utils._module import (
+    S3_ARGUMENTS,
+    MediaModule,
+    connection_of,
+    run,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Run
@@ -227,6 +241,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "bandwidth_limit": {"type": "int", "default": 0},
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 1000},
+    "lock": {"type": "path"},
 }
 # Not "skipped" and "failed": with these words Ansible tells a task's own fate, and a true value would make it so.
 COUNTED = ("uploaded", "downloaded", "unchanged", "conflicts", "vanished", "ignored", "deleted", "extra")
@@ -302,16 +317,18 @@ def failure_of(sync: Run) -> str:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
     def work() -> dict[str, Any]:
         sync = Run(job_of(module.params, connection, module.check_mode))
+        lock = module.params["lock"]
         try:
             if module.check_mode:
                 sync.preview()
             else:
-                sync.carry_out()
+                with instance_lock(lock, "copying media") if lock else contextlib.nullcontext():
+                    sync.carry_out()
         except MediaError as exc:
             raise MediaError(str(exc), result_of(sync)) from exc
         result = result_of(sync)

@@ -35,7 +35,7 @@ options:
     default: false
   different_allowed:
     description:
-      - Whether files whose object has another size or content are only counted.
+      - Whether files whose object has another size or content are only counted, also those that O(public_url) finds to have.
       - For such an instance too, where the application writes some names anew.
     type: bool
     default: false
@@ -168,9 +168,13 @@ import random
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._module import (
+    S3_ARGUMENTS,
+    MediaModule,
+    connection_of,
+    run,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._public import fetch_all, url_of
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
@@ -236,7 +240,7 @@ def verdict(verification: Verification, ok: bool, drawn: list[dict[str, Any]]) -
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
     def work() -> dict[str, Any]:
@@ -249,14 +253,16 @@ def main() -> None:
             params["missing_allowed"],
             params["different_allowed"],
             params["older_than"],
-            params["sample"],
-            random.randrange(2**31) if params["seed"] is None else params["seed"],  # noqa: S311 (no secret)
+            sample=params["sample"],
+            seed=random.randrange(2**31) if params["seed"] is None else params["seed"],  # noqa: S311 (no secret)
         )
         verification = Verification(check)
         ok = verification.carry_out()
         drawn = sample_of(verification)
         if params["public_url"]:
-            fetch_all(questions(drawn, params), verification.account)
+            # Of two contents of the same size, only fetching tells that they differ.
+            other_content = "different" if params["different_allowed"] else "not_public"
+            fetch_all(questions(drawn, params), verification.account, other_content=other_content)
             ok = ok and not verification.account["not_public"]
         result = verdict(verification, ok, drawn)
         if not ok:

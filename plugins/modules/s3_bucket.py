@@ -50,21 +50,30 @@ options:
   public_method:
     description:
       - How the prefixes become public.
-      - V(auto) takes what the provider's entry in the provider table says.
+      - V(auto) takes what the provider's entry in the provider table says. Where it is not confirmed what the service honours, that is
+        tried with a small object under the first prefix, which is removed again; the provider page of the documentation tells where.
       - V(policy) adds a statement to the bucket policy. On AWS the public access block of the bucket is opened for policies first.
       - With V(acl) the bucket stays private; the objects themselves have to be uploaded with the ACL RV(object_acl). On AWS this
         switches the bucket to C(BucketOwnerPreferred) and opens its public access block for ACLs.
       - V(bucket_acl) makes the whole bucket public, whatever the prefixes.
+      - V(website) makes the whole bucket a website, for Garage. It is taken back with Garage's own command.
       - V(none) does nothing, for a bucket that is published by other means, such as a CDN in front of it.
     type: str
     default: auto
-    choices: [auto, policy, acl, bucket_acl, none]
+    choices: [auto, policy, acl, bucket_acl, website, none]
   versioning:
     description: Whether the service keeps old versions of objects. If not set, that is left as it is.
     type: bool
   tags:
     description: All tags of the bucket; others are removed. If not set, they are left as they are.
     type: dict
+  object_ownership:
+    description:
+      - AWS only, elsewhere without effect. Whether ACLs of objects are accepted, as C(BucketOwnerPreferred) and C(ObjectWriter) do, or
+        refused, as new buckets do.
+      - If not set, that is changed only as far as publication needs it.
+    type: str
+    choices: [BucketOwnerEnforced, BucketOwnerPreferred, ObjectWriter]
   force:
     description:
       - With O(state=absent) deletes all objects of the bucket first, with all their versions, and unfinished uploads.
@@ -91,6 +100,13 @@ EXAMPLES = r"""
     access_key: "{{ vault_access_key }}"
     secret_key: "{{ vault_secret_key }}"
     public_prefixes: []
+
+- name: A private bucket on AWS for an application that gives each object an ACL
+  selfhosted.media.s3_bucket:
+    name: example-exports
+    region: eu-central-1
+    public_prefixes: []
+    object_ownership: BucketOwnerPreferred
 
 - name: The bucket is gone if it was empty
   selfhosted.media.s3_bucket:
@@ -131,15 +147,24 @@ public_prefixes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._module import (
+    S3_ARGUMENTS,
+    MediaModule,
+    connection_of,
+    run,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.bucket import WantedBucket, ensure
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.publication import (
     METHODS,
     Publication,
     clean_prefixes,
     method_of,
 )
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.settings import derive
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.trial import method_by_trial
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
@@ -149,25 +174,39 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "public_method": {"type": "str", "default": "auto", "choices": list(METHODS)},
     "versioning": {"type": "bool"},
     "tags": {"type": "dict"},
+    "object_ownership": {"type": "str", "choices": ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]},
     "force": {"type": "bool", "default": False},
 }
 
 
 def bring_about(module: AnsibleModule, connection: Connection) -> dict[str, Any]:
-    params = module.params
-    prefixes = params["public_prefixes"]
-    publication = Publication(
-        method_of(params["public_method"], connection.known), None if prefixes is None else clean_prefixes(prefixes)
-    )
+    params, known = module.params, connection.known
+    prefixes = None if params["public_prefixes"] is None else clean_prefixes(params["public_prefixes"])
+    method = method_of(params["public_method"], known)
+    if params["public_method"] == "auto" and len(known.public_methods) > 1 and prefixes:
+        method = "auto"
     wanted = WantedBucket(
         name=params["name"],
-        publication=publication,
+        publication=Publication(method, prefixes),
         present=params["state"] == "present",
         versioning=params["versioning"],
         tags=None if params["tags"] is None else {str(key): str(value) for key, value in params["tags"].items()},
+        object_ownership=params["object_ownership"],
         force=params["force"],
     )
-    outcome = ensure(connect(connection), connection.known, wanted, module.check_mode)
+    if method == "acl" and prefixes and wanted.object_ownership == "BucketOwnerEnforced":
+        raise MediaError(
+            "public_method: acl needs ACLs, which object_ownership: BucketOwnerEnforced refuses; leave one of them away"
+        )
+    client = connect(connection)
+
+    def choose(may_write: bool) -> str:
+        place = derive(known.name, wanted.name, client.meta.region_name, connection.endpoint)
+        question = Question(place.public_url, validate_certs=params["validate_certs"], ca_path=params["aws_ca_bundle"])
+        return method_by_trial(client, known, wanted.name, (prefixes or [""])[0], question, may_write)
+
+    outcome = ensure(client, known, wanted, module.check_mode, choose)
+    publication = outcome.publication
     for warning in outcome.warnings:
         module.warn(warning)
     return {
@@ -182,7 +221,7 @@ def bring_about(module: AnsibleModule, connection: Connection) -> dict[str, Any]
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
     run(module, lambda: bring_about(module, connection))
 

@@ -68,9 +68,13 @@ objects:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._module import (
+    S3_ARGUMENTS,
+    MediaModule,
+    connection_of,
+    run,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import connect
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import clean_prefix
@@ -86,7 +90,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
     def work() -> dict[str, Any]:

@@ -13,7 +13,8 @@ author: selfhosted.media contributors (@selfhosted-media)
 description:
   - Makes the CORS rules of a bucket exactly those that are given, so that pages of other origins may use its fonts and files.
   - Rules are compared by what they mean; order of methods and origins and the case of header names do not count, since servers change
-    them. What was set is read back.
+    them. What was set is read back, on a service that needs a while for it for up to 40 seconds.
+  - Where a service takes no V(*) for headers (V(provider=cloudflare_r2)), the usual headers are named in its place.
 extends_documentation_fragment:
   - selfhosted.media.s3
   - selfhosted.media.attributes
@@ -83,8 +84,8 @@ rules:
 supported:
   description:
     - Whether the service has CORS rules that can be set through the S3 API.
-    - If not, nothing was changed and a warning was given; MinIO for instance has one setting for the whole server, which by default
-      admits every origin. M(selfhosted.media.media_probe) shows what a browser gets.
+    - If not, nothing was changed and a warning says what to do instead; MinIO for instance has one setting for the whole server, which by
+      default admits every origin. M(selfhosted.media.media_probe) shows what a browser gets.
   returned: success
   type: bool
   sample: true
@@ -96,11 +97,17 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
+from ansible_collections.selfhosted.media.plugins.module_utils._module import (
+    S3_ARGUMENTS,
+    MediaModule,
+    connection_of,
+    run,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._s3 import cors
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.differences import DifferenceTracker
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotSupported, NotThere
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotSupported, NotThere, S3Error
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.provider import Provider
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
@@ -130,16 +137,26 @@ def wanted_rules(params: dict[str, Any]) -> list[cors.Rule]:
     return cors.parse(document)
 
 
-def not_supported(module: AnsibleModule, bucket: str) -> dict[str, Any]:
+def not_supported(module: AnsibleModule, bucket: str, known: Provider, said: str = "") -> dict[str, Any]:
+    instead = known.cors_instead or "set them in the service's own way"
     module.warn(
         f"the service has no CORS rules for bucket {bucket} that could be set through the S3 API; nothing was changed."
-        " Set them in the service's own way, and look with media_probe at what a browser gets"
+        f" Instead: {instead}. What a browser gets, media_probe shows" + (f". The service said: {said}" if said else "")
     )
     return {"changed": False, "rules": [], "supported": False}
 
 
+def says_that_there_are_none(error: S3Error, known: Provider) -> bool:
+    """Whether a refusal means that the service has no CORS rules. Where it is not confirmed that it has, any refusal of the rules does."""
+    if isinstance(error, (NotSupported, NotThere)):
+        return isinstance(error, NotSupported)
+    return not known.cors and 400 <= error.status < 500 and error.status not in (401, 403, 429)
+
+
 def bring_about(module: AnsibleModule, connection: Connection) -> dict[str, Any]:
-    bucket, wanted = module.params["bucket"], wanted_rules(module.params)
+    bucket, known, wanted = module.params["bucket"], connection.known, wanted_rules(module.params)
+    if known.cors_exact_headers:
+        wanted = cors.with_exact_headers(wanted)
     client = connect(connection)
     before: Optional[list[cors.Rule]]
     try:
@@ -149,23 +166,25 @@ def bring_about(module: AnsibleModule, connection: Connection) -> dict[str, Any]
             raise
         before = []
     # A service without CORS rules may say so only when they are set; then the provider table is all that check mode has.
-    known_without = not connection.known.cors and (module.check_mode or not wanted)
+    known_without = known.cors is False and (module.check_mode or not wanted)
     if not before and (known_without or (before is None and not wanted)):
-        return not_supported(module, bucket)
+        return not_supported(module, bucket, known)
     before = before or []
     after = before if cors.same(wanted, before) else wanted
     differences = DifferenceTracker()
     if differences.add("rules", before, after) and not module.check_mode:
         try:
-            cors.write(client, bucket, wanted) if wanted else cors.remove(client, bucket)
-        except NotSupported:
-            return not_supported(module, bucket)
+            cors.write(client, bucket, wanted, known.settles_within) if wanted else cors.remove(client, bucket)
+        except S3Error as exc:
+            if not says_that_there_are_none(exc, known):
+                raise
+            return not_supported(module, bucket, known, str(exc))
         after = cors.read(client, bucket) or []
     return {"changed": differences.changed, "diff": differences.diff, "rules": after, "supported": True}
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = MediaModule(
         argument_spec=ARGUMENTS,
         mutually_exclusive=[("rules", "src")],
         required_if=[("state", "present", ("rules", "src"), True)],

@@ -11,8 +11,8 @@ short_description: A checklist of everything that could go wrong with a bucket
 version_added: 0.1.0
 author: selfhosted.media contributors (@selfhosted-media)
 description:
-  - Finds out whether endpoint, keys, clock and bucket are right and whether the keys may do what is needed, and reports everything at
-    once, each failure with what to do about it.
+  - Finds out whether boto3, endpoint, keys, clock, region, bucket and public URL are right and whether the keys, and browsers, may do what is
+    needed. Everything is reported at once, each failure with what to do about it, and what could not be found out with the reason.
   - What cannot be told without trying is tried with a small object of a random name under O(prefix), C(.selfhosted-media-probe-...),
     which is always removed. No other object is touched.
 extends_documentation_fragment:
@@ -22,7 +22,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: In check mode no probe object is written; what needs one is reported as V(unknown).
+    details: In check mode nothing is written; what only an object can show is reported as V(unknown).
   diff_mode:
     support: none
   idempotent:
@@ -47,14 +47,16 @@ options:
     type: str
   needs:
     description:
-      - What the keys, and browsers, must be able to do.
-      - C(acl) is an upload with the ACL V(public-read), C(public_read) a GET without credentials, C(cors) a browser's request from
-        O(origin), C(multipart) an upload in parts.
+      - What the keys, and everybody without keys, must or must not be able to do.
+      - Of the keys, C(list), C(write), C(read), C(delete); C(acl) is an upload with the ACL V(public-read), C(multipart) one in parts.
       - With C(create_bucket) a bucket that does not exist is no failure; what depends on it is then unknown.
+      - Of everybody, C(public_read) is a GET without keys at the public URL, C(cors) a browser's request from O(origin), and
+        C(public_domain), which both include, whether the public URL can be reached and fits the pages of O(origin).
+      - C(public_list) is that nobody can list the bucket without keys, C(private) that nobody can read the object without keys.
     type: list
     elements: str
     default: [list, write, read, delete]
-    choices: [create_bucket, list, write, acl, read, public_read, cors, multipart, delete]
+    choices: [create_bucket, list, write, acl, read, private, public_domain, public_read, public_list, cors, multipart, delete]
   fail:
     description: Whether a failed check fails the module. With V(false) see RV(ok).
     type: bool
@@ -71,7 +73,7 @@ EXAMPLES = r"""
     region: eu-central-1
     prefix: images/
     origin: https://books.example.org
-    needs: [list, write, read, delete, public_read, cors]
+    needs: [list, write, read, delete, public_read, public_list, cors]
 
 - name: Before the bucket is made
   selfhosted.media.s3_preflight:
@@ -93,8 +95,8 @@ checks:
   elements: dict
   contains:
     name:
-      description: What was looked at; C(endpoint), C(credentials), C(clock), C(bucket), then what O(needs) names, and C(cleanup) if the
-        probe object could not be removed.
+      description: What was looked at; C(boto3), C(endpoint), C(credentials), C(clock), C(region), C(bucket), then what O(needs) names, and
+        C(cleanup) if the probe object could not be removed.
       type: str
       returned: always
     state:
@@ -110,33 +112,45 @@ checks:
       type: str
       returned: always
   sample:
-    - {name: write, state: failed, detail: "writing an object to example-media failed: AccessDenied", remedy: "allow the key s3:PutObject"}
+    - {name: write, state: failed, detail: "refused (AccessDenied)", remedy: "allow the key s3:PutObject under images/"}
 ok:
   description: Whether no check failed. Those that are V(unknown) do not count.
   returned: always
   type: bool
   sample: false
 msg:
-  description: All failures in one message.
+  description: The checklist for a person, failures first, one line each.
   returned: always
   type: str
-  sample: all checks passed
+  sample: "all checks passed:\n- well: boto3, endpoint, credentials, clock, region, bucket, list, write, read, delete"
+policy:
+  description:
+    - The policy document that allows the key what O(needs) names and nothing else, for services that have such policies.
+    - What the keys of an application need is said by P(selfhosted.media.s3_policy#filter).
+  returned: when the key was refused something
+  type: dict
+  sample: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: ["s3:ListBucket"], Resource: ["arn:aws:s3:::example-media"]}]}
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, connection_of, run
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.preflight import (
+from ansible_collections.selfhosted.media.plugins.module_utils._module import S3_ARGUMENTS, MediaModule, run
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.checklist import (
     FAILED,
     NEEDS,
+    Checklist,
     Plan,
-    examine,
     summary,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.settings import derive
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.preflight import (
+    examine,
+    policy_for,
+    say_what_to_allow,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import PROVIDERS, Provider
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
@@ -154,50 +168,49 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ChecksFailed(MediaError):
-    """The checklist with its failures, which the module returns beside the message."""
-
-    def __init__(self, message: str, result: dict[str, Any]) -> None:
-        super().__init__(message)
-        self.result = result
-
-
-def public_url_of(params: dict[str, Any], connection: Connection, region: str) -> str:
-    """The URL that was given, else the provider's own."""
-    given = str(params["public_url"] or "").rstrip("/")
-    if not given:
-        return derive(connection.provider, params["bucket"], region, connection.endpoint).public_url
-    if "://" not in given:
-        raise MediaError(f"public_url {given!r} has no scheme; write https://{given}")
-    return given
+def provider_of(connection: Connection) -> Provider:
+    """The provider; that it is not known is one of the findings."""
+    try:
+        return connection.known
+    except MediaError:
+        return PROVIDERS["generic"]
 
 
-def bring_about(module: AnsibleModule, connection: Connection) -> dict[str, Any]:
+def plan_of(module: AnsibleModule, connection: Connection) -> Plan:
     params = module.params
-    # an endpoint that does not answer is one of the findings: it must not take minutes
-    client = connect(connection, connect_timeout=10, read_timeout=30, retries={"max_attempts": 2, "mode": "standard"})
-    plan = Plan(
+    return Plan(
         bucket=params["bucket"],
         prefix=params["prefix"],
         needs=tuple(params["needs"]),
-        public_url=public_url_of(params, connection, client.meta.region_name),
+        provider=provider_of(connection),
+        public_url=str(params["public_url"] or "").rstrip("/"),
         origin=params["origin"],
         may_write=not module.check_mode,
         validate_certs=params["validate_certs"],
         ca_path=params["aws_ca_bundle"],
     )
-    checks = examine(client, plan)
+
+
+def bring_about(module: AnsibleModule) -> dict[str, Any]:
+    connection = Connection(**{name: module.params[name] for name in S3_ARGUMENTS})
+    plan = plan_of(module, connection)
+    checklist = Checklist(plan.needs)
+    checks = checklist.finish(examine(connection, plan, checklist))
     ok = all(check.state != FAILED for check in checks)
-    result = {"ok": ok, "checks": [check.as_dict() for check in checks]}
-    if not ok and params["fail"]:
-        raise ChecksFailed(summary(checks), result)
-    return {"changed": False, "msg": summary(checks), **result}
+    result: dict[str, Any] = {"ok": ok, "checks": [check.as_dict() for check in checks]}
+    message = summary(checks)
+    if checklist.refused:
+        message += f"\n{say_what_to_allow(plan)}"
+        if plan.provider.policy is not False:
+            result["policy"] = policy_for(plan, connection.region or "")
+    if not ok and module.params["fail"]:
+        raise MediaError(message, result)
+    return {"changed": False, "msg": message, **result}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    connection = connection_of(module)
-    run(module, lambda: bring_about(module, connection))
+    module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, lambda: bring_about(module))
 
 
 if __name__ == "__main__":

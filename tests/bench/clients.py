@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..servers import Server
 from .measure import Command, Sample, version_of
-from .trees import Media
+from .trees import Media, grampsdb_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".venv" / "bench" / "bin"
@@ -91,10 +91,14 @@ class Ours(Client):
             "acl": ACL,
             "cache_control": CACHE_CONTROL,
         }
+        return self.module(arguments, scratch)
+
+    def module(self, arguments: dict[str, object], scratch: Path) -> Command:
+        """The module of this name with its arguments."""
         given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_remote_tmp": str(scratch)}}
         path = scratch / "arguments.json"
         path.write_text(json.dumps(given))
-        module = "ansible_collections.selfhosted.media.plugins.modules.media_sync"
+        module = f"ansible_collections.selfhosted.media.plugins.modules.{self.name}"
         environment = {"PATH": os.environ["PATH"], "HOME": str(scratch), "LANG": "C.UTF-8"}
         environment["PYTHONPATH"] = str(ROOT / ".venv" / "collections")
         return Command([sys.executable, "-m", module, str(path)], environment)
@@ -110,6 +114,37 @@ class Ours(Client):
         done = "unchanged" if task.again else "uploaded"
         if sample.status or result.get("failed") or result[done] != task.media.files:
             raise Failed(f"{self.name}: {json.dumps(result)[:1000]}")
+
+
+class OursGramps(Ours):
+    """gramps_media likewise: it hashes each file, uploads it, and verifies the bucket."""
+
+    name = "gramps_media"
+
+    def command(self, task: Task, scratch: Path) -> Command:
+        arguments: dict[str, object] = {
+            **task.server.options,
+            "grampsdb": str(grampsdb_of(task.media.folder)),
+            "media_dir": str(task.media.folder),
+            "bucket": task.bucket,
+            "prefix": task.prefix,
+        }
+        return self.module(arguments, scratch)
+
+
+class OneByOne(Client):
+    """The files of a family tree by boto3, one after the other, as Gramps' addon S3MediaUploader does it."""
+
+    name = "boto3 one by one"
+
+    def command(self, task: Task, scratch: Path) -> Command:
+        script = Path(__file__).with_name("one_by_one.py")
+        folder = task.media.folder
+        words = [sys.executable, str(script), task.server.endpoint_url, task.bucket, task.prefix]
+        return Command([*words, str(grampsdb_of(folder)), str(folder)], _environment(task, scratch))
+
+    def version(self) -> str:
+        return version_of([sys.executable, "-c", "import boto3; print(boto3.__version__)"])
 
 
 class S5cmd(Client):
@@ -178,4 +213,5 @@ class Aws(Client):
 
 
 OURS, S5CMD, RCLONE, AWS = Ours(), S5cmd(), Rclone(), Aws()
-CLIENTS: tuple[Client, ...] = (OURS, S5CMD, RCLONE, AWS)
+OURS_GRAMPS, ONE_BY_ONE = OursGramps(), OneByOne()
+CLIENTS: tuple[Client, ...] = (OURS, S5CMD, RCLONE, AWS, OURS_GRAMPS, ONE_BY_ONE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Optional
 
-from .clients import AWS, OURS, RCLONE, S5CMD
+from .clients import AWS, ONE_BY_ONE, OURS, OURS_GRAMPS, RCLONE, S5CMD
 from .workloads import REAL, Result
 
 
@@ -73,9 +73,12 @@ def goals_of(results: list[Result]) -> Iterator[Goal]:
     yield from against("W4", "null", found.faster("W4", "null"), "objects/s against", 1, _rate)
     yield from _memory(found)
     for case in REAL:
-        ours = found.one("W6", case)
+        ours = found.one("W7", case)
         if ours:
-            yield Goal("W6", f"{case}: seconds", ours.seconds, 1, True)
+            yield Goal("W7", f"{case}: seconds", ours.seconds, 1, True)
+    ours, serial = found.one("W6", "ceph far", OURS_GRAMPS.name), found.one("W6", "ceph far", ONE_BY_ONE.name)
+    if ours and serial:
+        yield Goal("W6", f"ceph over 40 ms: objects/s against {serial.client}", _rate(ours) / _rate(serial), 10)
 
 
 def _memory(found: _Found) -> Iterator[Goal]:

@@ -144,7 +144,7 @@ def chart(bench: Bench) -> str:
             rate = f"{result.objects_per_second:,.0f} objects/s"
             if result.workload == "W3":
                 rate = f"{result.megabytes_per_second:,.0f} MB/s"
-            elif result.workload in ("W5", "W6"):
+            elif result.workload in ("W5", "W7"):
                 rate = f"{result.seconds:.2f} s" + (f", {result.pss_mb:.0f} MB" if result.pss_mb else "")
             colour = _COLOURS.get(result.client, "#888")
             parts.append(f'<text x="20" y="{y}">{escape(result.client)}</text>')

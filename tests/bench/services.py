@@ -24,6 +24,7 @@ KINDS = {
     "null": "the null server: reads and answers",
     "ceph": "Ceph object gateway, memstore",
     "rclone": "rclone serve s3, on disk",
+    "ceph far": "Ceph object gateway, memstore, over 40 ms",
     "listing": "synthetic listing, 100 ms per page",
 }
 PREFIX = "images/"

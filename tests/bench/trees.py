@@ -10,6 +10,7 @@ import random
 from pathlib import Path
 from typing import NamedTuple
 
+from ..gramps_trees import Tree
 from ..servers.listing import made_keys
 
 _SIZES = ("xxsmall", "xsmall", "small", "medium", "large", "xlarge")
@@ -56,6 +57,18 @@ def media_tree(folder: Path, count: int, seed: int = 7, sparse: bool = False) ->
                 file.write(blob[start : start + size])
         total += size
     return Media(folder, count, total)
+
+
+def family_tree(folder: Path, count: int, size: int, seed: int = 7) -> Media:
+    """The media of a family tree, all of one size, and its database, which lies beside them."""
+    chance, tree = random.Random(seed), Tree(grampsdb_of(folder), folder)
+    tree.add_all((f"{number % 50}/{number:05d}.jpg", chance.randbytes(size)) for number in range(count))
+    return Media(folder, count, count * size)
+
+
+def grampsdb_of(folder: Path) -> Path:
+    """Where the databases of a family tree's media lie."""
+    return folder.with_name("grampsdb")
 
 
 def large_files(folder: Path, count: int, size: int, seed: int = 7) -> Media:

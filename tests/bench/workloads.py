@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from ..servers import ServerUnavailable
-from .clients import AWS, OURS, RCLONE, S5CMD, Client, Failed, Task
+from .clients import AWS, ONE_BY_ONE, OURS, OURS_GRAMPS, RCLONE, S5CMD, Client, Failed, Task
 from .measure import Command, Sample, measure
 from .services import PREFIX, Service, listing_service, null_service, real_service
-from .trees import Media, empty_files, large_files, media_tree
+from .trees import Media, empty_files, family_tree, large_files, media_tree
 from .wan import wan
 
 PEERS = (OURS, S5CMD, RCLONE)
@@ -259,19 +259,38 @@ def many(bench: Bench) -> None:
                     bench.run("W5", case, client, service, task, pss=True)
 
 
+def family(bench: Bench) -> None:
+    """W6: 2,000 media of 20 KB of a Gramps family tree, to servers on this machine and over 40 ms."""
+    clients = (OURS_GRAMPS, ONE_BY_ONE)
+    with bench.tree(lambda folder: family_tree(folder, bench.scaled(2_000), 20_000)) as media:
+        for kind in bench.wanted(*REAL):
+            _fill(bench, "W6", kind, media, clients, "small")
+        for kind in bench.wanted("ceph"):
+            with (
+                bench.part(f"W6 {kind} far"),
+                wan(ROUND_TRIP) as network,
+                bench.real(kind, media.size * len(clients) * bench.rounds) as service,
+            ):
+                bench.remark(f"W6: 40 ms by {network.how}")
+                for client in bench.alternately(clients):
+                    with service.bucket() as bucket, network.to(service.server) as server:
+                        task = Task("far", media, server, bucket, PREFIX)
+                        bench.run("W6", f"{kind} far", client, service, task, inside=network.inside)
+
+
 def short(bench: Bench) -> None:
-    """W6: the module on 1,000 files, nothing to do."""
+    """W7: the module on 1,000 files, nothing to do."""
     with bench.tree(lambda folder: media_tree(folder, 1000)) as media:
         for kind in bench.wanted(*REAL):
             with (
-                bench.part(f"W6 {kind}"),
+                bench.part(f"W7 {kind}"),
                 bench.real(kind, media.size) as service,
                 service.bucket() as bucket,
                 tempfile.TemporaryDirectory(dir=bench.folder) as scratch,
             ):
                 fill = _filled(Task("small", media, service.server, bucket, PREFIX), Path(scratch))
                 for client in bench.alternately((OURS,)):
-                    bench.run("W6", kind, client, service, fill._replace(kind="again"))
+                    bench.run("W7", kind, client, service, fill._replace(kind="again"))
 
 
 WORKLOADS: dict[str, Callable[[Bench], None]] = {
@@ -280,5 +299,6 @@ WORKLOADS: dict[str, Callable[[Bench], None]] = {
     "W3": large,
     "W4": far_away,
     "W5": many,
-    "W6": short,
+    "W6": family,
+    "W7": short,
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# compose-install.sh BINDIR: real docker compose for the tests, both generations, from Debian's packages:
+# compose-install.sh BINDIR [v1|v2]: real docker compose for the tests, both generations or one, from Debian's packages:
 #   BINDIR/v1/docker-compose              put BINDIR/v1 on PATH             (docker-compose ...)
 #   BINDIR/v2/cli-plugins/docker-compose  set DOCKER_CONFIG=BINDIR/v2       (docker compose ...)
 # Prints a line for each: its version and path, or why there is none. Exits 3 if there is neither.
@@ -7,11 +7,16 @@
 # which root gets installed here: it is Python with a dozen dependencies, not one file.
 set -eu
 
-bindir=$(realpath -m "${1:?usage: compose-install.sh BINDIR}")
+bindir=$(realpath -m "${1:?usage: compose-install.sh BINDIR [v1|v2]}")
 here=$(dirname "$(realpath "$0")")
 release=trixie # the first Debian release whose docker-compose is v2
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 found=0
+
+# Unit tests and tests with containers run at the same time.
+mkdir -p "$bindir"
+exec 9>"$bindir/.lock"
+flock 9
 
 version() { "$@" version --short 2>/dev/null; }
 
@@ -57,7 +62,7 @@ install_v2() {
   download_v2 || { grep -E '^(E|W):' "$bindir/v2/apt.log" | tail -n 1; return 1; }
 }
 
-for v in v1 v2; do
+for v in ${2:-v1 v2}; do
   if ! why=$("install_$v"); then
     echo "$v: none: ${why:-unknown}"
     continue

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# docker-down.sh DIR [--purge]: gives up DIR's use of the daemon that docker-up.sh started. The last one to do so
+# docker-down.sh DIR [USER] [--purge]: gives up DIR's, or USER's, use of the daemon that docker-up.sh started. The last one to do so
 # removes all its containers and networks and ends it. Images and volumes stay for the next time unless --purge.
 # A daemon that was there before docker-up.sh is left alone.
 set -eu
 
-dir=$(realpath -m "${1:?usage: docker-down.sh DIR [--purge]}")
+dir=$(realpath -m "${1:?usage: docker-down.sh DIR [USER] [--purge]}")
+user=${2:-}
+[ "$user" != --purge ] || user=
+user=${user:-$(printf %s "$dir" | sha256sum | cut -c1-16)}
 run=/run/media-docker # as in docker-up.sh
 
 # A stale pid file may name somebody else's process by now (and a dead, not yet reaped process has no exe).
@@ -47,11 +50,13 @@ stop() {
 if [ -d "$run" ]; then
   exec 9>$run.lock
   flock 9
-  # A user whose folder is gone will never call this.
-  for user in "$run"/users/*; do
-    other=$(cat "$user" 2>/dev/null) || continue
-    if [ "$other" = "$dir" ] || [ ! -d "$other" ]; then
-      rm -f "$user"
+  rm -f "$run/users/$user"
+  # A user whose folder or process is gone will never call this.
+  for other in "$run"/users/*; do
+    folder=$(cat "$other" 2>/dev/null) || continue
+    process=$(basename "$other")
+    if [ ! -d "$folder" ] || { [[ $process == *-* ]] && [ ! -d "/proc/${process%%-*}" ]; }; then
+      rm -f "$other"
     fi
   done
   if [ -n "$(ls "$run/users" 2>/dev/null)" ]; then
@@ -59,6 +64,6 @@ if [ -d "$run" ]; then
   fi
   stop
 fi
-if [ "${2:-}" = --purge ]; then
+if [ "${!#}" = --purge ]; then
   rm -rf "$dir/data" "$dir/dockerd.log" "$dir/probe.log"
 fi

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# docker-up.sh DIR: prints DOCKER_HOST=... of a Docker daemon that answers. Where none does it starts one of our own,
+# docker-up.sh DIR [USER]: prints DOCKER_HOST=... of a Docker daemon that answers. Where none does it starts one of our own,
 # with its images in DIR; docker-down.sh DIR ends it. Exits 3 with one line saying why where no daemon can run.
 # There is one daemon of ours per machine, since all daemons share docker0 and the iptables chains: a second caller
-# with another DIR gets the same one, and the last docker-down.sh ends it.
+# with another DIR gets the same one, and the last docker-down.sh ends it. Callers with the same DIR at the same time are
+# told apart by USER, which begins with the id of the process that uses the daemon and a dash.
 set -eu
 
-dir=$(realpath -m "${1:?usage: docker-up.sh DIR}")
+dir=$(realpath -m "${1:?usage: docker-up.sh DIR [USER]}")
+user=${2:-$(printf %s "$dir" | sha256sum | cut -c1-16)}
 # A unix socket's path may have 107 characters, a test's temporary folder alone can be longer: sockets live in /run.
 run=/run/media-docker
 own=unix://$run/docker.sock
@@ -17,7 +19,7 @@ cannot() {
 }
 ready() {
   mkdir -p "$run/users" "$dir"
-  echo "$dir" >"$run/users/$(printf %s "$dir" | sha256sum | cut -c1-16)"
+  echo "$dir" >"$run/users/$user"
   echo "DOCKER_HOST=$own"
   exit 0
 }

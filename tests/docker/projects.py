@@ -10,13 +10,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ansible_collections.selfhosted.media.tests.playbooks import ROOT, SECRETS_OF_ENV, STANDIN_VENV, StandIn
+from ansible_collections.selfhosted.media.tests.playbooks import ROOT, SECRETS_OF_ENV, STANDIN_VENV, Host, StandIn
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 
 HERE = ROOT / "tests" / "docker"
@@ -54,19 +56,20 @@ def _run(*words: str, **environment: str) -> str:
 def docker() -> Iterator[Docker]:
     """A daemon with the base image, and compose; given up in the end."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    host = _run(str(HERE / "docker-up.sh"), str(CACHE)).removeprefix("DOCKER_HOST=")
+    user = f"{os.getpid()}-{uuid4().hex[:8]}"  # another pytest may use the same daemon
+    host = _run(str(HERE / "docker-up.sh"), str(CACHE), user).removeprefix("DOCKER_HOST=")
     try:
         _run(str(HERE / "compose-install.sh"), str(CACHE / "compose"))
         requirements = str(ROOT / "tests" / "standin" / "requirements.txt")
         _run(str(HERE / "base-image.sh"), BASE, requirements, str(CACHE / "base"), DOCKER_HOST=host)
         yield Docker(host, _run(str(HERE / "host-address.sh"), DOCKER_HOST=host))
     finally:
-        _run(str(HERE / "docker-down.sh"), str(CACHE))
+        _run(str(HERE / "docker-down.sh"), str(CACHE), user)
 
 
 @dataclass
-class Project(StandIn):
-    """An instance in containers."""
+class Containers(Host):
+    """What docker has of an instance."""
 
     name: str = ""
     compose_command: list[str] = field(default_factory=list)
@@ -79,11 +82,37 @@ class Project(StandIn):
         """Run docker."""
         return self._command(["docker", *words])
 
-    def _command(self, command: list[str]) -> str:
+    @contextlib.contextmanager
+    def creations(self) -> Iterator[list[dict[str, str]]]:
+        """The attributes of the containers that are made for the project while the block runs, complete at its end.
+
+        They are listened to: asked afterwards, docker knows the last 256 events, and every health check is three.
+        """
+        command = ["docker", "events", "--since", str(time.time()), "--filter", "event=create"]
+        command += [
+            "--filter",
+            f"label=com.docker.compose.project={self.name}",
+            "--format",
+            "{{json .Actor.Attributes}}",
+        ]
+        made: list[dict[str, str]] = []
+        with tempfile.TemporaryFile("w+") as told:
+            with subprocess.Popen(command, cwd=self.folder, env=self._environment, stdout=told) as listener:
+                try:
+                    yield made
+                finally:
+                    listener.terminate()
+            told.seek(0)
+            made += [json.loads(line) for line in told]
+
+    @property
+    def _environment(self) -> dict[str, str]:
         path = os.pathsep.join([self.environment["PATH"], os.environ["PATH"]])
-        environment = {**os.environ, **self.environment, "PATH": path}
+        return {**os.environ, **self.environment, "PATH": path}
+
+    def _command(self, command: list[str]) -> str:
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, check=False, timeout=300
         )
         if done.returncode:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}")
@@ -99,6 +128,17 @@ class Project(StandIn):
     def lives(self) -> dict[str, tuple[str, str]]:
         """The id of each service's container and when it was started: whether it was made anew, or restarted."""
         return {name: (item["Id"], item["State"]["StartedAt"]) for name, item in self.containers().items()}
+
+    def down(self) -> None:
+        """Remove everything that docker has of the project."""
+        for item in self.containers().values():
+            self.docker("rm", "-f", "-v", item["Id"])
+        self.compose("down", "-v", "--rmi", "local", "-t", "1", "--remove-orphans")
+
+
+@dataclass
+class Project(StandIn, Containers):
+    """A stand-in instance in containers."""
 
     def media(self) -> Path:
         """The media folder on this machine, as docker tells it."""
@@ -120,12 +160,6 @@ class Project(StandIn):
         self._command(["env", f"COMPOSE_PROJECT_NAME={self.name}", f"STANDIN_BASE={BASE}", *script, "--load-volumes"])
         self.compose("up", "-d")
         self.wait(60)
-
-    def down(self) -> None:
-        """Remove everything that docker has of the project."""
-        for item in self.containers().values():
-            self.docker("rm", "-f", "-v", item["Id"])
-        self.compose("down", "-v", "--rmi", "local", "-t", "1", "--remove-orphans")
 
 
 @contextlib.contextmanager

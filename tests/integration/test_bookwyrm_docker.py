@@ -171,15 +171,14 @@ def migrated(docker: Docker, server: Server, folder: Path) -> Iterator[Migrated]
         done.play("failing", bookwyrm_health_timeout=40)
         done.kept_after_failing = (site.folder / ".env.before-s3").exists()
         broken.unlink()
-        began = str(time.time())
-        with in_background(done.answers), in_background(done.visit), in_background(done.arguments):
+        with (
+            site.creations() as made,
+            in_background(done.answers),
+            in_background(done.visit),
+            in_background(done.arguments),
+        ):
             done.play("run")
-        created = site.docker(
-            *("events", "--since", began, "--until", str(time.time()), "--filter", "event=create"),
-            *("--filter", f"label=com.docker.compose.project={site.name}", "--format", "{{json .Actor.Attributes}}"),
-        )
-        told = [json.loads(line) for line in created.splitlines()]
-        done.one_offs = sum(one["com.docker.compose.oneoff"] == "True" for one in told)
+        done.one_offs = sum(one["com.docker.compose.oneoff"] == "True" for one in made)
         done.play("again")
         yield done
 
@@ -261,7 +260,8 @@ def test_the_site_answers_but_for_the_restart(migrated: Migrated) -> None:
     assert f"stood still for {switch['stop_seconds']} s" in migrated.runs["run"].output
     longest, second = migrated.answers.gaps[:2]
     assert longest <= switch["stop_seconds"] + 2
-    assert second < 3
+    # a second stop would last as long as a restart does; on a busy machine any answer takes its time
+    assert second < max(3, switch["restart_seconds"] / 2)
 
 
 def test_no_secret_in_an_argument_list(migrated: Migrated) -> None:
@@ -298,6 +298,27 @@ def test_two_projects_and_no_folder(
         assert "set bookwyrm_dir" in both["msg"]
         found = run_module("instance_info", {"dir": str(another.folder)})
         assert (found["instance"]["running"], found["instance"]["media_dir"]) == (False, str(another.media()))
+
+
+def test_it_is_taken_back(migrated: Migrated) -> None:
+    site, client = migrated.site, migrated.server.client()
+    run = site.play("bookwyrm_rollback")
+    assert run.code == 0, run.message
+    migrated.look("back")
+    assert migrated.env["back"] == migrated.env_before
+    assert migrated.recreated("again", "back") == CHANGING
+    disk, media = site.tree(), site.media()
+    stored = {key[7:] for key in migrated.objects() if key.startswith("images/")}
+    assert set(migrated.visitors.accepted) - set(migrated.tree_before) & stored, "nothing had to come back"
+    for name in stored:
+        assert disk[name] == client.get_object(Bucket=migrated.bucket, Key=f"images/{name}")["Body"].read(), name
+        assert (media / name).stat().st_uid == media.stat().st_uid
+    assert all(
+        fetch(site.absolute(f"/images/{urllib.parse.quote(name)}")).status == 200 for name in migrated.visitors.accepted
+    )
+    assert migrated.images["back"] and all(url.startswith("/images/") for url in migrated.images["back"])
+    again = site.play("bookwyrm_rollback")
+    assert (again.code, again.changed) == (0, 0)
 
 
 @pytest.fixture(scope="module")

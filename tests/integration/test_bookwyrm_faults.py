@@ -8,43 +8,21 @@ One instance meets one fault after another; what it is like afterwards is always
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import instance_lock
+from ansible_collections.selfhosted.media.tests.chaos.controller import forwarding, kill_controller
 from ansible_collections.selfhosted.media.tests.playbooks import Outcome, StandIn, Watch, fetch, in_background, standin
-from ansible_collections.selfhosted.media.tests.servers import Server, free_port, running, wait_for_http
+from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 
 STOP = "systemctl stop bookwyrm-scheduler bookwyrm-worker bookwyrm"
 START = "systemctl start bookwyrm bookwyrm-worker bookwyrm-scheduler"
-
-FORWARD = """
-import socket, sys, threading
-def pump(source, sink):
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-    except OSError:
-        pass
-    for end in (source, sink):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-server = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=100)
-while True:
-    near = server.accept()[0]
-    far = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
-    for pair in ((near, far), (far, near)):
-        threading.Thread(target=pump, args=pair, daemon=True).start()
-"""
 
 pytestmark = pytest.mark.timeout(900)  # whole playbooks on a busy machine
 
@@ -97,12 +75,25 @@ def test_static_assets_fail(site: StandIn) -> None:
     before.check(restarted=False)
 
 
+def test_another_run_is_at_work(site: StandIn) -> None:
+    before = Before(site)
+    with instance_lock(str(site.folder), "going back to the disk"):
+        run = site.play("bookwyrm_migrate")
+    paragraph(
+        run,
+        "another run is changing",
+        f"going back to the disk, process {os.getpid()}, since 20",
+        "Nothing was changed",
+    )
+    before.check(restarted=False)
+
+
 def test_nothing_can_be_fetched_publicly(site: StandIn) -> None:
     before = Before(site)
     run = site.play(
         "bookwyrm_migrate", bookwyrm_s3_public_method="none", bookwyrm_s3_bucket=f"closed-{uuid4().hex[:8]}"
     )
-    paragraph(run, "public_read", "refused with 403", "publish")
+    paragraph(run, "public_read", "everybody is refused", "publish")
     before.check(restarted=False)
 
 
@@ -140,59 +131,14 @@ def test_the_service_vanishes_while_the_site_is_stopped(site: StandIn, ceph: Ser
     before = Before(site)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-c", FORWARD, str(port), ceph.endpoint_url.rpartition(":")[2]]
     made = site.folder / "images" / "covers" / "last_minute.jpg"
-    with running(command, site.folder.parent / "forward.log") as forward:
-        wait_for_http(url, forward)
+    with forwarding(port, ceph, site.folder.parent / "forward.log") as forward:
         # somebody uploads once more, and then nobody is there to take it
         stop = f"{STOP}; kill {forward.pid}; echo picture > {made}"
         run = site.play("bookwyrm_migrate", bookwyrm_s3_endpoint_url=url, bookwyrm_stop_command=stop)
     paragraph(run, "Copying what is new failed", "undone", "last_minute.jpg", "disk again", "run again")
     before.check(restarted=True)
     made.unlink()
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below one, as they are now."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-                parents.setdefault(parent, []).append(int(entry.name))
-    found = [pid]
-    for each in found:
-        found += parents.get(each, [])
-    return found
-
-
-def is_detached(pid: int) -> bool:
-    """Whether this is the process that changes over, or one below it: those live in sessions that the module started."""
-    with contextlib.suppress(OSError):
-        parent = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-        same = Path(f"/proc/{pid}/cmdline").read_bytes() == Path(f"/proc/{parent}/cmdline").read_bytes()
-        return (
-            same and os.getsid(pid) == pid and os.getsid(parent) != parent and b"ansible-playbook" not in cmdline(pid)
-        )
-    return False
-
-
-def cmdline(pid: int) -> bytes:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
-def kill_controller(play: subprocess.Popen[bytes]) -> int:
-    """Kill ansible-playbook and all it started at once, but not what the module on the "target" has put into a session of its own."""
-    below = descendants(play.pid)
-    spared = {each for pid in below if is_detached(pid) for each in descendants(pid)}
-    for pid in below:
-        if pid not in spared:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    play.wait()
-    return len(below) - len(spared)
 
 
 def test_the_controller_is_killed_in_the_middle_of_the_switch(site: StandIn, ceph: Server, tmp_path: Path) -> None:
@@ -236,3 +182,7 @@ def test_the_controller_is_killed_in_the_middle_of_the_switch(site: StandIn, cep
     assert all(url.startswith(f"{ceph.endpoint_url}/{bucket}/images/") for url in site.images())
     third = site.play("bookwyrm_migrate")
     assert (third.code, third.changed) == (0, 0), third.message
+    processes = site.main_pids()
+    late = site.play("bookwyrm_migrate", bookwyrm_manage_command="echo no database >&2; exit 4; echo")
+    paragraph(late, "no database", "runs on S3 and nothing was undone", "run again", "bookwyrm_rollback takes it back")
+    assert site.main_pids() == processes

@@ -228,6 +228,15 @@ def test_a_second_run_changes_nothing(migrated: Migrated) -> None:
     assert f"{len(gone)} are not (deleted since" in again.output
 
 
+@pytest.mark.parametrize(
+    "other", [{"bookwyrm_s3_bucket": "another"}, {"bookwyrm_s3_endpoint_url": "http://127.0.0.1:9"}]
+)
+def test_another_bucket_is_refused(migrated: Migrated, other: dict[str, str]) -> None:
+    run = migrated.site.play("bookwyrm_migrate", **other)
+    assert run.code == 2
+    assert "exists only there" in run.message and "bookwyrm_rollback, then migrate. Nothing was changed" in run.message
+
+
 def test_sync_brings_what_is_missing_and_overwrites_nothing(migrated: Migrated) -> None:
     media = migrated.site.folder / "images"
     (media / "covers" / "by_hand.jpg").write_bytes(b"put there by hand")

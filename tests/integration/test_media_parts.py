@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.selfhosted.media.plugins.module_utils._objects import client as client_module
+from ansible_collections.selfhosted.media.plugins.module_utils._objects import retry
 from ansible_collections.selfhosted.media.plugins.module_utils._sync import multipart as multipart_module
 from ansible_collections.selfhosted.media.plugins.module_utils._sync import upload as upload_module
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Run
@@ -23,8 +26,9 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing imp
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Unfinished
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
-from ansible_collections.selfhosted.media.tests.servers import Server
-from ansible_collections.selfhosted.media.tests.servers.proxy import Answer, Close, Proxy, Rule, Stall, port_of
+from ansible_collections.selfhosted.media.tests.servers import Server, ServerUnavailable
+from ansible_collections.selfhosted.media.tests.servers.ceph import gateway
+from ansible_collections.selfhosted.media.tests.servers.proxy import Answer, Call, Close, Proxy, Rule, Stall, port_of
 from ansible_collections.selfhosted.media.tests.stub import access_of
 
 MIB = 1024 * 1024
@@ -224,6 +228,53 @@ def test_a_leftover_whose_file_is_gone_is_given_up(bucket: Bucket, tmp_path: Pat
     Run(Job(access, Tree(os.fsencode(tmp_path / "empty"), b"images-old/"))).carry_out()
     assert len(bucket.uploads) == 2
     assert bucket.run().account["uploaded"] == 1
+    assert (bucket.uploads, notes(tmp_path)) == ([], [])
+
+
+def test_an_upload_that_a_dead_gateway_keeps_locked_is_made_anew(
+    tmp_path: Path, bucket_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is Ceph's own, as a gateway leaves it that is killed while it puts the parts together."""
+    monkeypatch.setattr(client_module, "pause", lambda *words: retry.pause(*words) / 50)
+    with contextlib.ExitStack() as stack:
+        try:
+            ceph = stack.enter_context(gateway(store_mb=512))
+        except ServerUnavailable as exc:
+            pytest.skip(str(exc))
+        ceph.server.client().create_bucket(Bucket=bucket_name)
+        (tmp_path / "media").mkdir()
+        bucket = Bucket(ceph.server, bucket_name, stack.enter_context(Proxy(port_of(ceph.server))), tmp_path / "media")
+        data = bucket.write("one", 2 * PART + 1)
+        bucket.proxy.rules[:] = [Rule(Call(ceph.lock_completion), method="POST", query="^uploadId=", times=1)]
+        account = bucket.run().account
+        assert (account["uploaded"], account["failed"]) == (1, 0)
+        refused = [one for one in bucket.proxy.seen("POST") if one.status == 500]
+        assert len(refused) == retry.TRIES
+        assert bucket.get("one") == data
+        assert (bucket.uploads, notes(tmp_path)) == ([], [])
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_parts_that_may_be_an_objects_are_not_given_up(bucket: Bucket, tmp_path: Path, ours: bool) -> None:
+    """A gateway that dies once it has written the object leaves the upload too, and giving that up removes the content."""
+    data = bucket.write("one", 2 * PART)
+    where = {"Bucket": bucket.name, "Key": "images/one"}
+    upload_id = bucket.client.create_multipart_upload(**where)["UploadId"]
+    bucket.client.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=data[:PART])
+    mark = Unfinished(
+        access_of(bucket.server._replace(endpoint_url=bucket.proxy.url), bucket.name).address().url, b""
+    ).take(b"images/one", "what")
+    mark.upload_id, mark.begun = upload_id, time.time()
+    mark.write()
+    mark.release()
+    metadata = {MD5_METADATA: hashlib.md5(data).hexdigest()} if ours else {}
+    bucket.client.put_object(**where, Body=data, Metadata=metadata)
+    assert bucket.run().account["unchanged"] == 1
+    assert (len(bucket.uploads), len(notes(tmp_path))) == ((1, 1) if ours else (0, 0))
+    # Written anew, the object has parts of its own, and the old ones are nobody's.
+    data = bucket.write("one", 2 * PART + 5)
+    assert bucket.run().account["uploaded"] == 1
+    assert bucket.get("one") == data
     assert (bucket.uploads, notes(tmp_path)) == ([], [])
 
 

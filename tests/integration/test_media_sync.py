@@ -24,15 +24,16 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 import botocore.httpsession
-import botocore.loaders
-import botocore.session
 import pytest
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import instance_lock
 from ansible_collections.selfhosted.media.plugins.module_utils._objects import client as client_module
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.connection import HttpConnection
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.source import Source
 from ansible_collections.selfhosted.media.tests.run_module import run_module
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 from ansible_collections.selfhosted.media.tests.servers.ceph import STRANGER
+
+pytestmark = pytest.mark.usefixtures("quick_clients")
 
 S3 = tuple[Server, str]
 BIG = 20 * 1024 * 1024 + 7
@@ -55,15 +56,6 @@ NASTY = [
     "~",
     "-rf",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_clients() -> Iterator[None]:
-    """botocore reads its description of S3 once, not for each run of a module."""
-    with pytest.MonkeyPatch.context() as patch:
-        loader = botocore.loaders.create_loader()
-        patch.setattr(botocore.session, "create_loader", lambda *_words: loader)
-        yield
 
 
 @pytest.fixture
@@ -397,6 +389,16 @@ def test_check_mode_and_the_real_run_count_alike(s3: S3, media: Path) -> None:
     assert counts(result) == counts(check) == {"uploaded": 3, "deleted": 1, "extra": 1}
     assert (check["changed"], check["bytes"], check["diff"]) == (result["changed"], result["bytes"], result["diff"])
     assert not sync(s3, media, check=True, delete=True)["changed"]
+
+
+def test_a_lock_that_somebody_holds(moto_server: Server, bucket_name: str, media: Path, tmp_path: Path) -> None:
+    s3 = (moto_server, bucket_name)
+    moto_server.client().create_bucket(Bucket=bucket_name)
+    with instance_lock(str(tmp_path), "changing over to S3"):
+        failed(sync(s3, media, lock=str(tmp_path)), f"changing over to S3, process {os.getpid()}, since 20")
+        assert sync(s3, media, lock=str(tmp_path), check=True)["uploaded"] > 0
+        assert sync(s3, media, lock=str(media))["uploaded"] > 0
+    assert sync(s3, media, lock=str(tmp_path))["unchanged"] > 0
 
 
 def test_a_missing_bucket(any_server: Server, media: Path) -> None:
@@ -739,21 +741,6 @@ def test_a_killed_download_leaves_nothing_for_good(s3: S3, tmp_path: Path) -> No
     assert len(left_over()) == 1  # check mode removes nothing
     assert counts(sync(s3, down, direction="download")) == {"unchanged": 1}
     assert left_over() == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)], check=False, capture_output=True, text=True
-    )
-    if mount.returncode:
-        pytest.skip(f"no file system of a fixed size can be mounted here: {mount.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk(s3: S3, small_disk: Path) -> None:

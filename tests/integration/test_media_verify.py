@@ -8,30 +8,20 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.loaders
-import botocore.session
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._sync import verify as verify_module
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
 from ansible_collections.selfhosted.media.tests.run_module import run_module
 from ansible_collections.selfhosted.media.tests.servers import Server
 
+pytestmark = pytest.mark.usefixtures("quick_clients")
+
 S3 = tuple[Server, str]
 MIB = 1024 * 1024
 BIG = 20 * MIB + 7
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_clients() -> Iterator[None]:
-    """botocore reads its description of S3 once, not for each run of a module."""
-    with pytest.MonkeyPatch.context() as patch:
-        loader = botocore.loaders.create_loader()
-        patch.setattr(botocore.session, "create_loader", lambda *_words: loader)
-        yield
 
 
 @pytest.fixture
@@ -127,6 +117,21 @@ def test_missing_allowed(s3: S3, media: Path) -> None:
     assert verify(s3, media, missing_allowed=True)["ok"]
     put(s3, "images/covers/b.jpg", b"short")
     assert not verify(s3, media, missing_allowed=True)["ok"]
+
+
+def test_a_drawn_file_that_the_application_wrote_anew_with_the_same_size(
+    ceph: Server, ceph_bucket: str, media: Path
+) -> None:
+    s3, public_url = (ceph, ceph_bucket), f"{ceph.endpoint_url}/{ceph_bucket}"
+    run("media_sync", s3, media, acl="public-read")
+    client_of(ceph).put_object(Bucket=ceph_bucket, Key="images/covers/a.jpg", Body=b"COVERS/A.JPG", ACL="public-read")
+    result = verify(s3, media, sample=3, public_url=public_url)
+    assert (result["ok"], result["not_public"], result["different"]) == (False, 1, 0)
+    result = verify(s3, media, sample=3, public_url=public_url, different_allowed=True)
+    assert (result["ok"], result["not_public"], result["different"]) == (True, 0, 1)
+    client_of(ceph).put_object_acl(Bucket=ceph_bucket, Key="images/covers/b.jpg", ACL="private")
+    result = verify(s3, media, sample=3, public_url=public_url, different_allowed=True)
+    assert (result["ok"], result["not_public"], result["different"]) == (False, 1, 1)
 
 
 def put_in_parts(s3: S3, key: str, *parts: bytes) -> str:

@@ -8,12 +8,22 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.selfhosted.media.tests.run_module import run_ansible, run_module
 from ansible_collections.selfhosted.media.tests.servers import Server
 from ansible_collections.selfhosted.media.tests.servers.ceph import STRANGER
+from ansible_collections.selfhosted.media.tests.servers.proxy import (
+    Fault,
+    Message,
+    Proxy,
+    Request,
+    Rule,
+    error,
+    port_of,
+)
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 FOREIGN = {
@@ -42,6 +52,34 @@ def status(url: str) -> int:
 def put(server: Server, bucket: str, *keys: str, **options: Any) -> None:
     for key in keys:
         server.client().put_object(Bucket=bucket, Key=key, Body=b"x", **options)
+
+
+@dataclass
+class WantsStatements(Fault):
+    """A policy without statements is refused, as AWS does."""
+
+    def on_request(self, request: Request, proxy: Proxy) -> Optional[Message]:
+        is_empty = request.operation == "PutBucketPolicy" and not json.loads(request.body)["Statement"]
+        return error(400, "MalformedPolicy") if is_empty else None
+
+
+@pytest.mark.parametrize("rules", [[], [Rule(WantsStatements())]], ids=["empty", "not empty"])
+def test_a_policy_is_taken_back_without_a_deletion(ceph: Server, ceph_bucket: str, rules: list[Rule]) -> None:
+    with Proxy(port_of(ceph), rules) as proxy:
+        server = ceph._replace(endpoint_url=proxy.url)
+        published: dict[str, Any] = {"public_prefixes": ["images/"], "public_method": "policy"}
+        assert run(server, ceph_bucket, **published)["changed"]
+        put(ceph, ceph_bucket, "images/a.jpg")
+        url = f"{ceph.endpoint_url}/{ceph_bucket}/images/a.jpg"
+        assert status(url) == 200
+        assert run(server, ceph_bucket, public_prefixes=[])["changed"]
+        assert status(url) == 403
+        assert not run(server, ceph_bucket, public_prefixes=[])["changed"]
+        assert run(server, ceph_bucket, **published)["changed"] and status(url) == 200
+        assert not run(server, ceph_bucket, **published)["changed"]
+        assert not proxy.seen("DELETE")
+    statements = json.loads(ceph.client().get_bucket_policy(Bucket=ceph_bucket)["Policy"])["Statement"]
+    assert [one["Sid"] for one in statements] == ["SelfhostedMediaPublicRead"]
 
 
 def test_life_of_a_bucket(any_server: Server, bucket_name: str) -> None:

@@ -10,6 +10,7 @@ Run by hand: `python tests/servers/ceph.py` prints the endpoint and the keys and
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -159,8 +160,62 @@ class _Cluster:
         self.command("radosgw-admin", "-c", self.config, "-n", "client.rgw", *words, *keys)
 
 
+class Gateway:
+    """A gateway that can be killed and started again over what it has stored, and its administration."""
+
+    def __init__(self, cluster: _Cluster, server: Server) -> None:
+        self._cluster = cluster
+        self.server = server
+        self._running = contextlib.ExitStack()
+
+    def start(self) -> None:
+        process = self._running.enter_context(self._cluster.daemon("radosgw", "-n", "client.rgw"))
+        wait_for_http(self.server.endpoint_url + "/", process)
+
+    def kill(self) -> None:
+        self._running.close()
+
+    def lock_completion(self, seconds: int = 600) -> None:
+        """Lock all unfinished uploads, as a gateway that dies while it puts parts together leaves them."""
+        pool = ["rados", "-c", self._cluster.config, "-p", "default.rgw.buckets.non-ec"]
+        names = subprocess.run([*pool, "ls"], env=self._cluster.environment, check=True, capture_output=True, text=True)
+        for name in names.stdout.splitlines():
+            how = ["--lock-cookie", "dead", "--lock-type", "exclusive", "--lock-duration", str(seconds)]
+            self._cluster.command(*pool, "lock", "get", name, "RGWCompleteMultipart", *how)
+
+    def admin(self, *words: str) -> None:
+        """Have radosgw-admin do something."""
+        self._cluster.command("radosgw-admin", "-c", self._cluster.config, "-n", "client.rgw", *words)
+
+    def make_user(self, name: str, access_key: str, secret_key: str) -> Server:
+        """A further account, with nothing but what buckets give it and what allow() does."""
+        self._cluster.make_user(name, access_key, secret_key)
+        return self.server._replace(access_key=access_key, secret_key=secret_key)
+
+    def allow(self, name: str, document: dict[str, Any]) -> None:
+        """Give an account a policy, in the place of the one that it had."""
+        import boto3
+
+        self.admin("caps", "add", "--uid", "owner", "--caps", "user-policy=*")
+        iam = boto3.client(
+            "iam",
+            endpoint_url=self.server.endpoint_url,
+            aws_access_key_id=self.server.access_key,
+            aws_secret_access_key=self.server.secret_key,
+            region_name=self.server.region,
+        )
+        iam.put_user_policy(UserName=name, PolicyName="limits", PolicyDocument=json.dumps(document))
+
+
 @contextlib.contextmanager
 def ceph(access_key: str = "ceph-key", secret_key: str = "ceph-secret", **options: Any) -> Iterator[Server]:
+    """A gateway as gateway() runs it."""
+    with gateway(access_key, secret_key, **options) as running:
+        yield running.server
+
+
+@contextlib.contextmanager
+def gateway(access_key: str = "ceph-key", secret_key: str = "ceph-secret", **options: Any) -> Iterator[Gateway]:
     """A gateway on a free port with two accounts, the given one and STRANGER.
 
     Options: `address` (127.0.0.1; docker0's for containers), `port` (a free one), `store_mb` (4096; memory is taken as it is filled).
@@ -180,10 +235,12 @@ def ceph(access_key: str = "ceph-key", secret_key: str = "ceph-secret", **option
             with cluster.daemon("ceph-osd", "-i", "0"):
                 cluster.make_user("owner", access_key, secret_key)
                 cluster.make_user("stranger", *STRANGER)
-                with cluster.daemon("radosgw", "-n", "client.rgw") as gateway:
-                    url = f"http://{address}:{port}"
-                    wait_for_http(url + "/", gateway)
-                    yield Server(url, access_key, secret_key, "ceph", "default")
+                served = Gateway(cluster, Server(f"http://{address}:{port}", access_key, secret_key, "ceph", "default"))
+                try:
+                    served.start()
+                    yield served
+                finally:
+                    served.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,6 +13,7 @@ The Host header is passed on as it came, so signatures stay right; a Rule that c
 from __future__ import annotations
 
 import contextlib
+import random
 import re
 import socket
 import socketserver
@@ -20,11 +21,13 @@ import struct
 import threading
 import time
 import urllib.parse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Optional
+from typing import Callable, Optional
 
 from . import Server
+from .operations import bucket_and_key, operation
 
 _CONTENTS = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
 _RECEIVE = 1 << 16
@@ -37,6 +40,16 @@ class Message:
     first: str  # the request line or the status line
     headers: dict[str, str]
     body: bytes = b""
+    times: int = 1  # how often an answer is sent
+
+    def set_body(self, body: bytes) -> None:
+        self.body = body
+        self.headers["content-length"] = str(len(body))
+
+    @property
+    def status(self) -> int:
+        """Of an answer."""
+        return int(self.first.split(" ")[1])
 
     def encoded(self) -> bytes:
         lines = [self.first, *(f"{name}: {value}" for name, value in self.headers.items()), "", ""]
@@ -51,6 +64,7 @@ class Request(Message):
     path: str = ""  # as sent: percent-encoded
     query: str = ""  # as sent
     at: float = 0.0  # time.monotonic() when its head was there
+    fault: Optional[Fault] = None  # what Chaos plays with it
 
     def set_query(self, query: str) -> None:
         self.query = query
@@ -59,6 +73,19 @@ class Request(Message):
     @property
     def parameters(self) -> dict[str, str]:
         return dict(urllib.parse.parse_qsl(self.query, keep_blank_values=True))
+
+    @property
+    def operation(self) -> str:
+        """The name that S3 has for it."""
+        return operation(self.method, self.path, self.parameters, self.headers)
+
+    @property
+    def bucket(self) -> str:
+        return bucket_and_key(self.path)[0]
+
+    @property
+    def is_anonymous(self) -> bool:
+        return "authorization" not in self.headers and not {"X-Amz-Signature", "Signature"} & set(self.parameters)
 
 
 @dataclass(frozen=True)
@@ -73,6 +100,11 @@ class Seen:
     status: int  # 0: the connection was closed without an answer
     at: float  # time.monotonic() when it came
     seconds: float
+
+    @property
+    def operation(self) -> str:
+        """The name that S3 has for it."""
+        return operation(self.method, self.path, self.query, self.headers)
 
 
 class ConnectionCut(Exception):
@@ -104,6 +136,8 @@ class Rule:
     method: str = ""  # "" is any; "PUT|POST" are two
     path: str = ""  # regular expressions, searched in what was sent
     query: str = ""
+    header: str = ""  # the name of one that is there
+    operation: str = ""  # what S3 calls it, such as PutBucketPolicy; a regular expression for the whole name
     first: int = 1
     times: Optional[int] = None
     matched: int = 0
@@ -114,6 +148,10 @@ class Rule:
             return False
         if not re.search(self.path, request.path) or not re.search(self.query, request.query):
             return False
+        if self.header and self.header.lower() not in request.headers:
+            return False
+        if self.operation and not re.fullmatch(self.operation, request.operation):
+            return False
         self.matched += 1
         return self.first <= self.matched and (self.times is None or self.matched < self.first + self.times)
 
@@ -121,14 +159,19 @@ class Rule:
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 
-def error(status: int, code: str, headers: Optional[dict[str, str]] = None) -> Message:
-    """An answer as S3 gives it for an error; with no code, one without a body."""
-    body = b""
-    if code:
-        xml = f"<Error><Code>{code}</Code><Message>The proxy says so.</Message><RequestId>proxy</RequestId></Error>"
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}'.encode()
+def reply(status: int, xml: str = "", headers: Optional[dict[str, str]] = None) -> Message:
+    """An answer with a document, or without a body."""
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}'.encode() if xml else b""
     standard = {"content-type": "application/xml", "content-length": str(len(body))}
     return Message(f"HTTP/1.1 {status} Status", {**standard, **(headers or {})}, body)
+
+
+def error(
+    status: int, code: str, headers: Optional[dict[str, str]] = None, message: str = "The proxy says so."
+) -> Message:
+    """An answer as S3 gives it for an error; with no code, one without a body."""
+    xml = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>proxy</RequestId></Error>"
+    return reply(status, xml if code else "", headers)
 
 
 @dataclass
@@ -138,9 +181,12 @@ class Answer(Fault):
     status: int
     code: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    message: str = "The proxy says so."
 
     def on_request(self, request: Request, proxy: Proxy) -> Optional[Message]:
-        return error(self.status, self.code, self.headers) if request.method != "HEAD" else error(self.status, "")
+        if request.method == "HEAD":
+            return error(self.status, "")
+        return error(self.status, self.code, self.headers, self.message)
 
 
 @dataclass
@@ -198,7 +244,92 @@ class Half(Fault):
     def on_answer(self, request: Request, answer: Message, proxy: Proxy) -> None:
         whole = answer.encoded()
         cut = len(whole) - len(answer.body) if answer.body else 0
-        raise ConnectionCut(whole[: cut + int((len(whole) - cut) * self.part)], _status(answer))
+        raise ConnectionCut(whole[: cut + int((len(whole) - cut) * self.part)], answer.status)
+
+
+@dataclass
+class HalfSent(Fault):
+    """The server gets the head and half of the body, then both connections end."""
+
+    def on_request(self, request: Request, proxy: Proxy) -> Optional[Message]:
+        whole = request.encoded()
+        with contextlib.suppress(OSError), socket.create_connection(proxy.upstream) as sock:
+            sock.sendall(whole[: len(whole) - (len(request.body) + 1) // 2])
+        raise ConnectionCut
+
+
+@dataclass
+class Twice(Fault):
+    """The server is asked twice, and its second answer counts; or its one answer is sent twice."""
+
+    asked: bool = True
+
+    def on_request(self, request: Request, proxy: Proxy) -> Optional[Message]:
+        if self.asked:
+            ask(proxy, request)
+        return None
+
+    def on_answer(self, request: Request, answer: Message, proxy: Proxy) -> None:
+        answer.times = 1 if self.asked else 2
+
+
+@dataclass
+class Call(Fault):
+    """Something is done before a request is passed on."""
+
+    act: Callable[[], object]
+
+    def on_head(self, request: Request, proxy: Proxy) -> None:
+        self.act()
+
+
+@dataclass
+class CallOnce(Fault):
+    """Something is done once, before a request is passed on; those that come meanwhile wait for its end."""
+
+    act: Callable[[], object]
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_done = False
+
+    def on_head(self, request: Request, proxy: Proxy) -> None:
+        with self._lock:
+            if not self._is_done:
+                self.act()
+            self._is_done = True
+
+
+@dataclass
+class Chaos(Fault):
+    """Each request meets, with a probability, one of the faults by chance."""
+
+    faults: dict[str, Fault]
+    part: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._lock = threading.Lock()
+        self.played: Counter[str] = Counter()
+
+    def on_head(self, request: Request, proxy: Proxy) -> None:
+        with self._lock:
+            if self._random.random() >= self.part:
+                return
+            name = self._random.choice(sorted(self.faults))
+            if isinstance(self.faults[name], (Twice, Stall)) and request.query == "uploads=":
+                return  # the first of two uploads, and one that begins when the run is over, would be known to nobody
+            self.played[name] += 1
+        request.fault = self.faults[name]
+        request.fault.on_head(request, proxy)
+
+    def on_request(self, request: Request, proxy: Proxy) -> Optional[Message]:
+        return request.fault.on_request(request, proxy) if request.fault else None
+
+    def on_answer(self, request: Request, answer: Message, proxy: Proxy) -> None:
+        if request.fault:
+            request.fault.on_answer(request, answer, proxy)
 
 
 @dataclass
@@ -257,12 +388,12 @@ class Reorder(Fault):
 
 
 def sign(request: Request, server: Server) -> None:
-    """Sign a request that was changed, with the keys of a server's account."""
+    """Sign a request that was changed, or one of nobody, with the keys of a server's account."""
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    signed = re.search("SignedHeaders=([^,]*)", request.headers["authorization"])
+    signed = re.search("SignedHeaders=([^,]*)", request.headers.get("authorization", ""))
     names = set(signed[1].split(";") if signed else ()) - {"host", "x-amz-date"}
     headers = {name: value for name, value in request.headers.items() if name in names}
     url = f"http://{request.headers['host']}{request.path}{'?' if request.query else ''}{request.query}"
@@ -357,9 +488,9 @@ class _Upstream:
             self._stream.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream.sock.sendall(request.encoded())
         answer = self._stream.head()
-        while _status(answer) < 200:
+        while answer.status < 200:
             answer = self._stream.head()
-        if request.method != "HEAD" and _status(answer) not in (204, 304):
+        if request.method != "HEAD" and answer.status not in (204, 304):
             self._stream.read_body(answer, to_the_end=True)
         if answer.headers.get("connection", "").lower() == "close":
             self.close()
@@ -374,11 +505,16 @@ class _Upstream:
 def _request(head: Message) -> Request:
     method, target, _version = head.first.split(" ")
     path, _mark, query = target.partition("?")
-    return Request(head.first, head.headers, b"", method, path, query, time.monotonic())
+    return Request(head.first, head.headers, method=method, path=path, query=query, at=time.monotonic())
 
 
-def _status(answer: Message) -> int:
-    return int(answer.first.split(" ")[1])
+def ask(proxy: Proxy, request: Request) -> Message:
+    """What the server behind a proxy answers to a request of the proxy's own."""
+    upstream = _Upstream(proxy.upstream)
+    try:
+        return upstream.ask(request)
+    finally:
+        upstream.close()
 
 
 def port_of(server: Server) -> int:
@@ -399,7 +535,7 @@ class Proxy:
         self.delay = delay
         self.most_open = 0
         self.connections = 0
-        self._upstream = (upstream_host, upstream_port)
+        self.upstream = (upstream_host, upstream_port)
         self._seen: list[Seen] = []
         self._open = 0
         self._lock = threading.Lock()
@@ -469,7 +605,7 @@ class Proxy:
 
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client, upstream = _Stream(sock), _Upstream(self._upstream)
+        client, upstream = _Stream(sock), _Upstream(self.upstream)
         with self._lock:
             self._sockets.add(sock)
             self.connections += 1
@@ -501,7 +637,7 @@ class Proxy:
         status = 0
         try:
             answer = self._answer(request, faults, client, upstream)
-            status = _status(answer)
+            status = answer.status
             self.wait(self.delay)
         except ConnectionCut as cut:
             status = cut.status
@@ -509,7 +645,7 @@ class Proxy:
         finally:
             # Before the client has its answer, so that it finds it here.
             self._note(sent, len(request.body), status)
-        client.sock.sendall(answer.encoded())
+        client.sock.sendall(answer.encoded() * answer.times)
         return "close" not in (answer.headers.get("connection"), sent.headers.get("connection"))
 
     def _answer(self, request: Request, faults: list[Fault], client: _Stream, upstream: _Upstream) -> Message:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import ipaddress
 import select
 import socket
 import socketserver
 import ssl
-import subprocess
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -19,15 +20,35 @@ from pathlib import Path
 from ansible_collections.selfhosted.media.tests.servers import Server
 
 
+def make_certificate(folder: Path, host: str, expired: bool = False) -> tuple[Path, Path]:
+    """A certificate for an address that has signed itself, and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=-1 if expired else 1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(ends - datetime.timedelta(days=2)).not_valid_after(ends)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+    builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False)
+    certificate_file, key_file = folder / "tls.crt", folder / "tls.key"
+    pem = serialization.Encoding.PEM
+    certificate_file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    form = serialization.PrivateFormat.PKCS8
+    key_file.write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
+    return certificate_file, key_file
+
+
 @contextlib.contextmanager
-def behind_tls(server: Server, folder: Path) -> Iterator[tuple[str, Path]]:
+def behind_tls(server: Server, folder: Path, expired: bool = False) -> Iterator[tuple[str, Path]]:
     """host:port of the TLS port, on the server's own address, and the certificate to trust."""
     address = urllib.parse.urlsplit(server.endpoint_url)
     host, behind = str(address.hostname), (str(address.hostname), int(address.port or 80))
-    certificate, key = folder / "tls.crt", folder / "tls.key"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={host}"]
-    names = ["-addext", f"subjectAltName=IP:{host}", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*request, *names], check=True, capture_output=True)
+    certificate, key = make_certificate(folder, host, expired)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.selfhosted.media.plugins.doc_fragments.s3 import ModuleDocFragment
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.publication import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent for path in ROOT.glob("roles/*/tasks"))
@@ -28,7 +28,7 @@ def entry_points(role: Path) -> dict[str, Any]:
 
 
 def test_every_role_is_seen() -> None:
-    assert {"bookwyrm", "media_bucket"} <= {role.name for role in ROLES}
+    assert {"bookwyrm", "gramps_web", "media_bucket"} <= {role.name for role in ROLES}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
@@ -96,9 +96,8 @@ def test_options_say_what_they_are(role: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_providers_are_those_of_the_modules(role: Path) -> None:
-    providers = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["provider"]["choices"]
+def test_ways_to_publish_are_those_of_the_module(role: Path) -> None:
     for entry in entry_points(role).values():
         for name, option in entry["options"].items():
-            if name.endswith("_provider"):
-                assert option["choices"] == providers
+            if name.endswith("_public_method"):
+                assert option["choices"] == list(METHODS)

@@ -131,6 +131,10 @@ def test_inside_a_container(tmp_path: Path) -> None:
         ContainerLooker(runner, ("false",), url).look()
     with pytest.raises(Unhealthy, match="inside the web container"):
         ContainerLooker(runner, ("true",), url).look()
+    # What docker compose 2 says of a container that starts again and again.
+    restarting = ("sh", "-c", "echo 'unable to upgrade to tcp, received 409' >&2; exit 1")
+    with pytest.raises(Unhealthy, match="the web container does not stay up"):
+        ContainerLooker(runner, restarting, url).look()
 
 
 def test_which_way_is_taken(tmp_path: Path) -> None:

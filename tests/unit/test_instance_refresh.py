@@ -38,6 +38,13 @@ def test_urls_of_the_disk(fragment: str, wrong: bool) -> None:
     assert bool(re.search(wrong_urls(BASE, PUBLIC, on_s3=True), fragment)) is wrong
 
 
+def test_urls_of_a_bucket_that_has_got_another_domain() -> None:
+    pattern = wrong_urls(BASE, PUBLIC, on_s3=True, former_url="https://old.example")
+    assert re.search(pattern, '"https://old.example/images/covers/a.jpg"')
+    assert re.search(pattern, '"/images/covers/a.jpg"')
+    assert not re.search(pattern, f'"{PUBLIC}/images/covers/a.jpg" "https://old.example/images/uploads/a.jpg"')
+
+
 def test_urls_of_the_bucket() -> None:
     pattern = wrong_urls(BASE, PUBLIC, on_s3=False)
     assert re.search(pattern, f'"{PUBLIC}/images/covers/a.jpg"')

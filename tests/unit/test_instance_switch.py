@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Optional
@@ -15,12 +14,19 @@ import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing import edit
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance import switch as module
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.change import Change
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, CommandFailed, Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import Page, Unhealthy
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import Switch, is_on_s3
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.switch import (
+    SwitchedSettings,
+    UploadedMedia,
+    is_on_s3,
+    was_cut_off,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.address import Address
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.verify import Check
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
 from ansible_collections.selfhosted.media.tests.stub import FixedAccess, Reply, Stub
 
@@ -37,6 +43,8 @@ class World:
         self.events: list[str] = []
         self.failing: dict[str, Exception] = {}
         self.since: list[tuple[bool, Optional[float]]] = []
+        self.verified: list[tuple[Optional[float], Optional[float]]] = []
+        self.unverified = False
 
     def happen(self, event: str) -> None:
         self.events.append(event)
@@ -45,7 +53,7 @@ class World:
         if event in self.failing:
             raise self.failing[event]
 
-    def switch(self) -> Switch:
+    def switch(self, is_resumed: bool = False) -> Change:
         world = self
 
         class FakeRunner(Runner):
@@ -66,8 +74,16 @@ class World:
 
         job = Job(Access(self.bucket), Tree(b"/", b""), changed_since=1000.0)
         edited = edit(self.env.read_bytes(), {"USE_S3": "true", "AWS_STORAGE_BUCKET_NAME": "books"})
-        return Switch(
-            FakeRunner("/"), "stop", "start", Looker(), job, str(self.env), edited, str(self.kept), health_timeout=0
+        settings = SwitchedSettings(str(self.env), edited.content, str(self.kept), is_resumed)
+        return Change(
+            "the change-over",
+            FakeRunner("/"),
+            "stop",
+            "start",
+            Looker(),
+            UploadedMedia(job),
+            settings,
+            health_timeout=0,
         )
 
 
@@ -76,6 +92,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with Stub(lambda _asked: Reply()) as service:
         made = World(tmp_path, service.access.where)
         monkeypatch.setattr(module, "Run", fake_run(made))
+        monkeypatch.setattr(module, "Verification", fake_verification(made))
         yield made
 
 
@@ -91,6 +108,20 @@ def fake_run(made: World) -> type:
     return FakeRun
 
 
+def fake_verification(made: World) -> type:
+    class FakeVerification:
+        def __init__(self, check: Check) -> None:
+            self.check, self.account = check, Account()
+
+        def carry_out(self) -> bool:
+            made.verified.append((self.check.changed_since, self.check.older_than))
+            if made.unverified and "stop" in made.events:
+                self.account.remark("missing", "covers/a.jpg", "not in the bucket")
+            return not self.account["missing"]
+
+    return FakeVerification
+
+
 def fail(world: World) -> str:
     with pytest.raises(MediaError) as caught:
         world.switch().carry_out()
@@ -103,10 +134,11 @@ def test_the_order(world: World) -> None:
     result = world.switch().carry_out()
     assert world.events == ["copy", "stop", "copy", "start", "look"]
     assert world.since == [(True, 998.0), (True, 4998.0)]
+    assert world.verified == [(998.0, 4998.0), (4998.0, None)]
     assert is_on_s3(world.env.read_bytes())
     assert world.kept.read_bytes() == DISK
     assert world.kept.stat().st_mode & 0o777 == 0o640
-    assert result["uploaded"] == 0 and result["status"] == 200
+    assert result["status"] == 200
 
 
 def test_nothing_is_stopped_when_the_copy_before_it_fails(world: World) -> None:
@@ -161,12 +193,21 @@ def test_the_copy_in_the_stop_fails(world: World) -> None:
     assert (world.env.read_bytes(), world.kept.exists()) == (DISK, False)
 
 
+def test_what_was_copied_in_the_stop_is_not_there(world: World) -> None:
+    world.unverified = True
+    message = fail(world)
+    assert "Copying what is new failed" in message
+    assert "the bucket does not hold what was copied: covers/a.jpg: not in the bucket" in message
+    assert world.events == ["copy", "stop", "copy", "start", "look"]
+    assert (world.env.read_bytes(), world.kept.exists()) == (DISK, False)
+
+
 def test_files_that_cannot_be_copied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     account = Account()
     account.remark("failed", "covers/a.jpg", "permission denied")
     fake = SimpleNamespace(account=account, started=1.0, carry_out=lambda: None)
     monkeypatch.setattr(module, "Run", lambda _job: fake)
-    assert "1 files could not be copied; the first: covers/a.jpg: permission denied" in fail(world)
+    assert "1 file could not be copied; the first: covers/a.jpg: permission denied" in fail(world)
     assert world.events == []
 
 
@@ -204,16 +245,65 @@ def test_an_instance_on_s3_stays_there(world: World) -> None:
     world.env.write_bytes(S3)
     world.kept.write_bytes(DISK)
     switch = world.switch()
-    assert switch.edited.content != S3
     world.failing = {"start on s3": CommandFailed("broken")}
     with pytest.raises(MediaError, match="Not all of the undo worked: broken"):
         switch.carry_out()
     assert (world.env.read_bytes(), world.kept.read_bytes()) == (S3, DISK)
     assert "fetch" not in world.events
     world.failing = {}
-    switch = replace(world.switch(), edited=edit(S3, {"USE_S3": "true"}))
-    switch.carry_out()
-    assert (world.env.read_bytes(), world.kept.read_bytes()) == (S3, DISK)
+    world.switch().carry_out()
+    assert is_on_s3(world.env.read_bytes()) and world.kept.read_bytes() == DISK
+
+
+def test_a_change_over_that_was_cut_off_can_still_be_undone(world: World) -> None:
+    world.env.write_bytes(S3)
+    world.kept.write_bytes(DISK)
+    world.failing = {"start on s3": CommandFailed("broken")}
+    with pytest.raises(MediaError, match="the site answers from its disk again"):
+        world.switch(is_resumed=True).carry_out()
+    assert world.events == ["copy", "stop", "copy", "start", "stop", "fetch", "start", "look"]
+    assert (world.env.read_bytes(), world.kept.exists()) == (DISK, False)
+
+
+def test_a_change_over_that_was_cut_off_is_completed(world: World) -> None:
+    world.env.write_bytes(S3)
+    world.kept.write_bytes(DISK)
+    moment = world.kept.stat().st_mtime_ns
+    world.switch(is_resumed=True).carry_out()
+    assert is_on_s3(world.env.read_bytes())
+    assert (world.kept.read_bytes(), world.kept.stat().st_mtime_ns) == (DISK, moment)
+
+
+@pytest.mark.parametrize(
+    ("env", "kept", "counted", "cut_off"),
+    [
+        (S3, DISK, {}, True),
+        (S3, DISK, {"unchanged": 3}, True),  # the last files that were copied before the settings were written
+        (S3, DISK, {"unchanged": 3, "downloaded": 1}, False),
+        (S3, DISK, {"conflicts": 1}, False),
+        (S3, DISK, {"failed": 1}, False),
+        (S3, S3, {}, False),
+        (S3, None, {}, False),
+        (DISK, DISK, {}, False),
+    ],
+)
+def test_what_was_cut_off(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    env: bytes,
+    kept: Optional[bytes],
+    counted: dict[str, int],
+    cut_off: bool,
+) -> None:
+    account = Account()
+    for kind, number in counted.items():
+        account.count(kind, number=number)
+    monkeypatch.setattr(module, "Run", lambda _job: SimpleNamespace(account=account, preview=lambda: None))
+    world.env.write_bytes(env)
+    if kept is not None:
+        world.kept.write_bytes(kept)
+    job = Job(FixedAccess(world.bucket), Tree(b"/", b""))
+    assert was_cut_off(job, str(world.env), str(world.kept)) is cut_off
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,9 @@ import errno
 import fcntl
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -110,30 +108,6 @@ def test_a_failure_leaves_the_old_file_and_no_other(
     assert names_in(file.parent) == [".env"]
 
 
-FULL_DISK = """
-set -e
-mount -t tmpfs -o size=64k none "$1"
-printf 'old\\n' > "$1/.env"
-"$2" -c '
-import sys
-from ansible_collections.selfhosted.media.plugins.module_utils._io import write_atomically
-write_atomically(sys.argv[1], b"x" * 100000)
-' "$1/.env" 2>&1 || { cat "$1/.env"; ls -A "$1"; }
-"""
-
-
-def test_a_full_disk(tmp_path: Path) -> None:
-    command = ["unshare", "--mount", "/bin/sh", "-c", FULL_DISK, "sh", str(tmp_path), sys.executable]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    if not ROOT or not shutil.which("unshare"):
-        pytest.skip("mounting a small filesystem needs root and unshare")
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if "mount:" in done.stderr or "unshare:" in done.stderr:
-        pytest.skip(f"no small filesystem here: {done.stderr.strip()}")
-    assert "no room left on its filesystem" in done.stdout
-    assert done.stdout.endswith("old\n.env\n")
-
-
 def test_what_a_killed_writer_left_is_removed_and_a_living_ones_kept(file: Path) -> None:
     dead = file.with_name("..env.dead.selfhosted-media.tmp")
     living = file.with_name("..env.living.selfhosted-media.tmp")
@@ -146,33 +120,6 @@ def test_what_a_killed_writer_left_is_removed_and_a_living_ones_kept(file: Path)
         assert names_in(file.parent) == sorted([".env", living.name, others.name])
     keep_copy(str(file), str(file.with_name(".env.before")))
     assert names_in(file.parent) == sorted([".env", ".env.before", others.name])
-
-
-WRITE_FOREVER = """
-import sys
-from ansible_collections.selfhosted.media.plugins.module_utils._io import write_atomically
-sides = [side.encode() * 200000 for side in "ab"]
-print("ready", flush=True)
-while True:
-    for side in sides:
-        write_atomically(sys.argv[1], side)
-"""
-
-
-def test_a_kill_leaves_one_content_or_the_other(file: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for round_number in range(12):
-        command = [sys.executable, "-c", WRITE_FOREVER, str(file)]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as writer:
-            assert writer.stdout
-            writer.stdout.readline()
-            time.sleep(0.003 * (round_number + 1))
-            writer.send_signal(signal.SIGKILL)
-        assert file.read_bytes() in (b"old\n", b"a" * 200000, b"b" * 200000)
-        assert mode_of(file) == 0o640
-        assert all(mode_of(path) in (0o600, 0o640) for path in file.parent.iterdir())
-    write_atomically(str(file), b"end\n")
-    assert names_in(file.parent) == [".env"]
 
 
 def test_a_copy_is_exact_and_as_private(file: Path) -> None:

@@ -24,6 +24,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import
 from ansible_collections.selfhosted.media.tests.stub import Asked, Reply, Stub, error
 from botocore.httpsession import get_cert_path
 
+pytestmark = pytest.mark.usefixtures("quick_clients")
+
 KEYS: dict[str, Any] = {"access_key": "AKID", "secret_key": "secret"}
 AWS = {"provider": "aws", **KEYS}
 HERE = {"provider": "generic", "endpoint_url": "http://127.0.0.1:9000", "region": "us-east-1", **KEYS}

@@ -348,12 +348,12 @@ def test_each_thread_keeps_a_connection_of_its_own() -> None:
     with Service() as service:
         client = ObjectClient(service.access)
 
-        def work() -> None:
+        def work(thread: int) -> None:
             for _number in range(5):
                 put(client)
-                seen.setdefault(threading.get_ident(), set()).add(client._connection()._socket)
+                seen.setdefault(thread, set()).add(client._connection()._socket)
 
-        threads = [threading.Thread(target=work) for _number in range(4)]
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -15,6 +15,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.access i
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit import ExplicitAccess, access_to
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
 
+pytestmark = pytest.mark.usefixtures("quick_clients")
+
 
 @pytest.fixture(autouse=True)
 def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

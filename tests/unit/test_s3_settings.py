@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Optional
 
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.selfhosted.media.plugins.filter.s3_settings import FilterModule
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.provider_table import PROVIDERS
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.settings import derive
 
-AWS = {"provider": "aws", "region": "eu-central-1", "bucket": "media"}
+AWS: dict[str, Any] = {"provider": "aws", "region": "eu-central-1", "bucket": "media"}
 CEPH = {"provider": "ceph", "bucket": "media", "endpoint_url": "https://objects.example.org"}
 
 
@@ -29,6 +31,7 @@ def test_aws_has_everything_set() -> None:
         "AWS_S3_CUSTOM_DOMAIN": "media.s3.eu-central-1.amazonaws.com",
         "AWS_S3_ENDPOINT_URL": "https://s3.eu-central-1.amazonaws.com",
         "AWS_DEFAULT_ACL": "",
+        "AWS_S3_URL_PROTOCOL": "https:",
     }
 
 
@@ -37,7 +40,7 @@ def test_a_path_style_domain_gets_its_content_security_policy() -> None:
     assert values["AWS_S3_CUSTOM_DOMAIN"] == "objects.example.org/media"
     assert values["CSP_ADDITIONAL_HOSTS"] == "https://objects.example.org/media/"
     assert values["AWS_DEFAULT_ACL"] == "public-read" and values["AWS_S3_REGION_NAME"] == "default"
-    assert "AWS_S3_URL_PROTOCOL" not in values
+    assert values["AWS_S3_URL_PROTOCOL"] == "https:"
 
 
 def test_plain_http_is_said() -> None:
@@ -50,7 +53,7 @@ def test_plain_http_is_said() -> None:
 def test_a_domain_in_front_is_https_though_the_endpoint_is_not() -> None:
     values = settings(**{**CEPH, "endpoint_url": "http://rgw:8000"}, custom_domain="media.example.org")
     assert values["AWS_S3_CUSTOM_DOMAIN"] == "media.example.org"
-    assert "AWS_S3_URL_PROTOCOL" not in values and "CSP_ADDITIONAL_HOSTS" not in values
+    assert values["AWS_S3_URL_PROTOCOL"] == "https:" and "CSP_ADDITIONAL_HOSTS" not in values
 
 
 def test_an_http_site_with_https_storage_names_the_protocol() -> None:
@@ -61,9 +64,9 @@ def test_an_http_site_with_https_storage_names_the_protocol() -> None:
     ("given", "domain", "scheme"),
     [
         ("media.example.org", "media.example.org", "https"),
-        ("https://media.example.org/", "media.example.org", "https"),
         ("http://media.example.org:81", "media.example.org:81", "http"),
-        ("cdn.example.org/media/", "cdn.example.org/media", "https"),
+        ("cdn.example.org/media", "cdn.example.org/media", "https"),
+        ("s3.eu-central-1.amazonaws.com", "media.s3.eu-central-1.amazonaws.com", "https"),
         ("None", "media.s3.eu-central-1.amazonaws.com", "https"),
         ("", "media.s3.eu-central-1.amazonaws.com", "https"),
     ],
@@ -102,8 +105,39 @@ def test_releases_differ(release: str, absent: set[str], present: set[str]) -> N
         ({"provider": "nimbus", "bucket": "media"}, "not known; known are aws"),
         ({**AWS, "bucket": ""}, "name is missing"),
         ({**CEPH, "endpoint_url": "objects.example.org"}, "write https://objects.example.org"),
-        ({**CEPH, "endpoint_url": "https://objects.example.org/media"}, "Write https://objects.example.org"),
-        ({**AWS, "custom_domain": "ftp://media.example.org"}, "write host"),
+        (
+            {**CEPH, "endpoint_url": "https://objects.example.org/media"},
+            "bucket in it, which is named apart; write https://objects.example.org",
+        ),
+        ({**AWS, "custom_domain": "ftp://media.example.org"}, "has a scheme"),
+        (
+            {**AWS, "custom_domain": "https://media.example.org/"},
+            "has a scheme, which applications add themselves; write media.example.org",
+        ),
+        ({**AWS, "custom_domain": "media.example.org/"}, "has a slash at its end"),
+        ({**AWS, "custom_domain": "/media.example.org"}, "has a slash at its beginning"),
+        (
+            {**AWS, "bucket": "my.books", "custom_domain": "my.books.s3.eu-central-1.amazonaws.com"},
+            "certificate does not cover",
+        ),
+        (
+            {**AWS, "endpoint_url": "https://media.s3.eu-central-1.amazonaws.com"},
+            "bucket in it, which is named apart; write https://s3.eu",
+        ),
+        ({**CEPH, "endpoint_url": "http://objects.example.org", "site_protocol": "https"}, "mixed content"),
+        ({**AWS, "provider": "amazn"}, "did you mean aws?"),
+        ({**AWS, "provider": "gcs"}, "did you mean google?"),
+        ({**AWS, "provider": "R2"}, "did you mean cloudflare_r2?"),
+        ({"provider": "linode", "bucket": "media", "region": "eu-central"}, "did you mean eu-central-1?"),
+        ({"provider": "scaleway", "bucket": "media", "region": "eu-central-1"}, "there is no region 'eu-central-1'"),
+        ({"provider": "cloudflare_r2", "bucket": "media"}, "such as https://ACCOUNT_ID.r2"),
+        (
+            {"provider": "cloudflare_r2", "bucket": "media", "endpoint_url": "https://a1.r2.cloudflarestorage.com"},
+            "give it as custom_domain",
+        ),
+        ({**AWS, "exports": "media"}, "is that of the media"),
+        ({**CEPH, "exports": "archives", "release": "0.7.5"}, "cannot keep exports on S3"),
+        ({**CEPH, "endpoint_url": "https://objects.example.org/s3"}, "has a path"),
         ({**AWS, "custom_domain": "media example"}, "not a host"),
         ({**AWS, "release": "0.7.5"}, "Upgrade BookWyrm to 0.8.0"),
         ({**AWS, "release": "latest"}, "not a release number"),
@@ -124,3 +158,111 @@ def test_an_old_release_on_aws_by_object_acl() -> None:
 def test_an_unknown_application_is_named() -> None:
     with pytest.raises(AnsibleFilterError, match="known are bookwyrm"):
         FilterModule().filters()["s3_settings"]("wiki", **AWS)
+
+
+@pytest.mark.parametrize(
+    ("provider", "region", "endpoint", "domain", "acl"),
+    [
+        ("scaleway", "fr-par", "https://s3.fr-par.scw.cloud", "media.s3.fr-par.scw.cloud", "public-read"),
+        (
+            "digitalocean",
+            "fra1",
+            "https://fra1.digitaloceanspaces.com",
+            "media.fra1.digitaloceanspaces.com",
+            "public-read",
+        ),
+        (
+            "linode",
+            "eu-central-1",
+            "https://eu-central-1.linodeobjects.com",
+            "media.eu-central-1.linodeobjects.com",
+            "public-read",
+        ),
+        (
+            "backblaze",
+            "eu-central-003",
+            "https://s3.eu-central-003.backblazeb2.com",
+            "media.s3.eu-central-003.backblazeb2.com",
+            "",
+        ),
+        ("google", "", "https://storage.googleapis.com", "media.storage.googleapis.com", "public-read"),
+        ("wasabi", "eu-central-2", "https://s3.eu-central-2.wasabisys.com", "media.s3.eu-central-2.wasabisys.com", ""),
+        ("hetzner", "fsn1", "https://fsn1.your-objectstorage.com", "media.fsn1.your-objectstorage.com", "public-read"),
+        ("ovh", "gra", "https://s3.gra.io.cloud.ovh.net", "media.s3.gra.io.cloud.ovh.net", "public-read"),
+        (
+            "ovh",
+            "us-east-va",
+            "https://s3.us-east-va.io.cloud.ovh.us",
+            "media.s3.us-east-va.io.cloud.ovh.us",
+            "public-read",
+        ),
+        ("exoscale", "ch-gva-2", "https://sos-ch-gva-2.exo.io", "media.sos-ch-gva-2.exo.io", "public-read"),
+        ("vultr", "ams1", "https://ams1.vultrobjects.com", "media.ams1.vultrobjects.com", "public-read"),
+        ("ionos", "eu-central-3", "https://s3.eu-central-3.ionoscloud.com", "s3.eu-central-3.ionoscloud.com/media", ""),
+        ("ionos", "de", "https://s3-eu-central-1.ionoscloud.com", "s3-eu-central-1.ionoscloud.com/media", ""),
+    ],
+)
+def test_a_hosted_service_needs_its_name_a_region_and_a_bucket(
+    provider: str, region: str, endpoint: str, domain: str, acl: str
+) -> None:
+    values = settings(provider=provider, region=region, bucket="media")
+    assert (values["AWS_S3_ENDPOINT_URL"], values["AWS_S3_CUSTOM_DOMAIN"]) == (endpoint, domain)
+    assert values["AWS_DEFAULT_ACL"] == acl
+    assert values["AWS_S3_REGION_NAME"] == region or provider == "google"
+    # and the other way round: what is told from the endpoint alone
+    again = settings(endpoint_url=endpoint, bucket="media", **({"region": region} if provider == "ionos" else {}))
+    assert {**again, "AWS_S3_REGION_NAME": ""} == {**values, "AWS_S3_REGION_NAME": ""}
+
+
+def test_every_entry_can_be_derived() -> None:
+    for name, known in PROVIDERS.items():
+        region = known.regions[0] if known.regions else ""
+        endpoint = "" if known.endpoint else known.endpoint_example
+        place = derive(name, "media", region, endpoint, "media.example.org")
+        assert place.provider is known and place.region and place.domain == "media.example.org"
+        for region in known.regions:
+            assert not known.region_pattern or re.fullmatch(known.region_pattern, region), (name, region)
+
+
+def test_linodes_first_step_is_mended() -> None:
+    """The guide's first AWS_S3_CUSTOM_DOMAIN is the cluster alone; copies made with it land in the wrong place."""
+    place = derive("linode", "media", "eu-central-1", custom_domain="eu-central-1.linodeobjects.com")
+    assert place.domain == "media.eu-central-1.linodeobjects.com"
+
+
+def test_a_region_beside_an_endpoint_is_left_alone() -> None:
+    """DigitalOcean's own guide for boto3 signs for us-east-1, whatever the data centre."""
+    values = settings(endpoint_url="https://nyc3.digitaloceanspaces.com", region="us-east-1", bucket="media")
+    assert values["AWS_S3_REGION_NAME"] == "us-east-1"
+    assert values["AWS_S3_CUSTOM_DOMAIN"] == "media.nyc3.digitaloceanspaces.com"
+    assert settings(endpoint_url="https://nyc3.digitaloceanspaces.com", bucket="media")["AWS_S3_REGION_NAME"] == "nyc3"
+
+
+def test_exports_have_a_bucket_of_their_own() -> None:
+    values = settings(**AWS, exports="media-exports", release="0.9.2")
+    assert (values["USE_S3_FOR_EXPORTS"], values["EXPORTS_STORAGE_BUCKET_NAME"]) == ("true", "media-exports")
+    assert values["AWS_S3_ENDPOINT_URL"] and values["AWS_S3_REGION_NAME"]
+
+
+def test_gramps_web_needs_no_public_domain() -> None:
+    values = FilterModule().filters()["s3_settings"](
+        "gramps_web", bucket="family", provider="cloudflare_r2", endpoint_url="https://a1.r2.cloudflarestorage.com"
+    )
+    assert values == {
+        "GRAMPSWEB_MEDIA_BASE_DIR": "s3://family",
+        "AWS_DEFAULT_REGION": "auto",
+        "AWS_ENDPOINT_URL": "https://a1.r2.cloudflarestorage.com",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("", None),
+        ("https://s3.eu-central-1.amazonaws.com", None),
+        ("https://s3.dualstack.eu-central-1.amazonaws.com", "https://s3.dualstack.eu-central-1.amazonaws.com"),
+    ],
+)
+def test_gramps_web_is_told_another_endpoint_of_aws(given: str, written: Optional[str]) -> None:
+    values = FilterModule().filters()["s3_settings"]("gramps_web", **AWS, endpoint_url=given)
+    assert values.get("AWS_ENDPOINT_URL") == written

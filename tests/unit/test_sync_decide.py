@@ -9,7 +9,7 @@ from typing import Optional
 
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.decide import Action, Strategy
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.decide import Action, Restoration, Strategy
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile
 from hypothesis import given
@@ -75,14 +75,44 @@ def test_the_truth_table(
     assert strategy.decide(Pair(b"k", file, found), ahead) is action
 
 
+@pytest.mark.parametrize(("overwrite", "action"), [(True, Action.TRANSFER), (False, Action.CONFLICT)])
+def test_settling_a_comparison(overwrite: bool, action: Action) -> None:
+    assert Strategy(overwrite=overwrite, checksum=True).settle(Pair(b"k", None, None), 0) is action
+
+
+SWITCHED = 100 * SECOND
+
+
+@pytest.mark.parametrize("ahead", [0, 1200 * SECOND, -1200 * SECOND])
 @pytest.mark.parametrize(
-    ("overwrite", "same", "action"),
+    ("file", "found", "action"),
     [
-        (True, True, Action.SKIP),
-        (False, True, Action.SKIP),
-        (True, False, Action.TRANSFER),
-        (False, False, Action.CONFLICT),
+        pytest.param(None, (10, 50), Action.TRANSFER, id="absent, however old"),
+        pytest.param((10, 50), None, Action.EXTRA, id="no object"),
+        pytest.param((10, 40), (10, 50), Action.SKIP, id="copied before the change-over"),
+        pytest.param((10, 40), (10, 150), Action.COMPARE, id="written anew, as long as before"),
+        pytest.param((9, 40), (10, 150), Action.TRANSFER, id="written anew"),
+        pytest.param((9, 40), (10, 50), Action.TRANSFER, id="older than an object of before"),
+        pytest.param((9, 200), (10, 150), Action.CONFLICT, id="put there since"),
+        pytest.param((9, 200), (10, 50), Action.CONFLICT, id="changed since, the object not"),
     ],
 )
-def test_settling_a_comparison(overwrite: bool, same: bool, action: Action) -> None:
-    assert Strategy(overwrite=overwrite, checksum=True).settle(same) is action
+def test_what_a_restoration_does(
+    file: Optional[tuple[int, int]], found: Optional[tuple[int, int]], ahead: int, action: Action
+) -> None:
+    ours = local(size=file[0], mtime_ns=file[1] * SECOND) if file else None
+    theirs = remote(size=found[0], modified_ns=found[1] * SECOND + ahead) if found else None
+    assert Restoration(SWITCHED).decide(Pair(b"k", ours, theirs), ahead) is action
+
+
+def test_a_restored_file_is_known_by_its_time() -> None:
+    for ahead in (0, 1200 * SECOND, -1200 * SECOND):
+        written = 150 * SECOND + 7 + ahead
+        for time in (written, written // SECOND * SECOND):  # some file systems keep the seconds only
+            pair = Pair(b"k", local(mtime_ns=time), remote(modified_ns=written))
+            assert Restoration(SWITCHED).decide(pair, ahead) is Action.SKIP
+
+
+def test_a_restoration_by_checksum_compares_everything() -> None:
+    pair = Pair(b"k", local(mtime_ns=40 * SECOND), remote(modified_ns=50 * SECOND))
+    assert Restoration(SWITCHED, checksum=True).decide(pair, 0) is Action.COMPARE

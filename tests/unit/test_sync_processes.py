@@ -209,6 +209,7 @@ def test_all_workers_are_killed() -> None:
 
 
 ENDLESS = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, shells have it ignored
 class Worker:
     def work(self, access, spans):
         print(os.getpid(), flush=True)

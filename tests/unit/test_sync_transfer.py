@@ -19,6 +19,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._errors import Me
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import S3Error, Unreachable
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.absence import Absence
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.download import Downloader
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import MD5_METADATA, same_content
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart
@@ -99,9 +100,10 @@ def once(action: Callable[[], Any]) -> Callable[[], None]:
 
 def upload(service: Service, tree: Tree, max_parts: int = 10_000, only_absent: bool = False, **more: Any) -> int:
     client = ObjectClient(service.access)
-    multipart = Multipart(client, Unfinished(client.address.url, b"p/"), max_parts, only_absent)
+    absence = Absence(client, b"p/") if only_absent else None
+    multipart = Multipart(client, Unfinished(client.address.url, b"p/"), max_parts, absence)
     try:
-        return Uploader(client, tree, Dress(), multipart, only_absent, **more).upload(b"p/a")
+        return Uploader(client, tree, Dress(), multipart, absence, **more).upload(b"p/a")
     finally:
         client.close()
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing import Edited, edit
-from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.masking import masked, masked_change
+from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.masking import env_diff, masked, masked_change
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading import expand, parse, read
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.values import (
     DotenvError,
@@ -26,6 +26,7 @@ __all__ = [
     "check_name",
     "edit",
     "encode",
+    "env_diff",
     "expand",
     "masked",
     "masked_change",

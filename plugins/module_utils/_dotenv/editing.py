@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv import systemd
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading import (
+    BOM,
     Piece,
     decode,
     encoded,
@@ -58,13 +59,17 @@ class _Document:
         self.pieces = list(pieces(text))
         ends = [piece.end for piece in self.pieces if piece.end]
         self.line_end = "\r\n" if ends and ends[0] == "\r\n" else "\n"
+        self._torn = [piece for piece in self.pieces if piece.kind == "broken" and re.search(r"[\r\n]", piece.body)]
         self._where: dict[str, list[Piece]] = {}
         for piece in self.pieces:
             if piece.sets:
                 self._where.setdefault(piece.sets, []).append(piece)
 
     def content(self) -> bytes:
-        return encoded(self.bom + "".join(piece.text for piece in self.pieces))
+        text = "".join(piece.text for piece in self.pieces)
+        # A byte order mark of a line further down must not become the file's.
+        lead = self.line_end if not self.bom and text.startswith(BOM) else ""
+        return encoded(self.bom + lead + text)
 
     def give(self, name: str, right_side: str, value: str) -> bool:
         """Make `name` have the value; whether that changed a line."""
@@ -96,14 +101,15 @@ class _Document:
         return bool(mine)
 
     def _lines_of(self, name: str) -> list[Piece]:
-        mine = self._where.get(name, [])
-        for piece in mine:
-            if piece.kind == "broken" and re.search(r"[\r\n]", piece.body):
+        # One reader may see a line of ours in what is a part of another value for the others.
+        ours = re.compile(rf"(?<![A-Za-z0-9_]){name}[^\S\r\n]*(?:\+?=|:)")
+        for piece in self._torn:
+            if ours.search(piece.body):
                 raise DotenvError(
-                    f"Line {self.line_number(piece)} starts a value of {name} that spans lines and that its readers end "
-                    "at different places. Put this variable's lines in order by hand, then run again."
+                    f"Line {self.line_number(piece)} starts a value that spans lines and that its readers end at "
+                    f"different places, and {name} stands in it. Put these lines in order by hand, then run again."
                 )
-        return mine
+        return self._where.get(name, [])
 
     def _index(self, piece: Piece) -> int:
         return next(at for at, other in enumerate(self.pieces) if other is piece)

@@ -12,20 +12,20 @@ from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading i
 
 MASK = "********"
 
-_TELLTALE = r"(?:KEY|SECRET|PASS|PWD|TOKEN|CREDENTIAL|DSN|AUTH|HEADERS)"
-_LOOKS_SECRET = re.compile(_TELLTALE, re.IGNORECASE)
+TELLTALE = r"(?:KEY|SECRET|PASS|PWD|TOKEN|CREDENTIAL|DSN|AUTH|HEADERS)"
+LOOKS_SECRET = re.compile(TELLTALE, re.IGNORECASE)
 #: `password: x`, `--api-key=x`, `SECRET_KEY = x` in the middle of something else.
 _NAMED_SECRET = re.compile(
-    rf"([A-Za-z0-9_.-]*{_TELLTALE}[A-Za-z0-9_.-]*['\"]?[^\S\r\n]*[=:][^\S\r\n]*)(?=\S).+", re.IGNORECASE | re.DOTALL
+    rf"([A-Za-z0-9_.-]*{TELLTALE}[A-Za-z0-9_.-]*['\"]?[^\S\r\n]*[=:][^\S\r\n]*)(?=\S).+", re.IGNORECASE | re.DOTALL
 )
 _COMMENTED = re.compile(r"[^\S\r\n]*#[#\s]*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:]\s*(.*)", re.DOTALL)
 _ASSIGNED = re.compile(r"[^=:]*(?:=|:)[^\S\r\n]*")
 #: User and password of a URL: up to the last @, since a password may hold any sign.
-_URL_USER = re.compile(r"://(?:[^\s:]*:\S*|[^\s/]*)@")
-_URL_USER_IN_VALUE = re.compile(r"://(?:[^:]*:.*|[^/]*)@", re.DOTALL)
+URL_USER = re.compile(r"://(?:[^\s:]*:\S*|[^\s/]*)@")
+URL_USER_IN_VALUE = re.compile(r"://(?:[^:]*:.*|[^/]*)@", re.DOTALL)
 
 #: Shorter values are too common as a part of something else to be hidden wherever they stand.
-_SHORTEST_HIDDEN = 8
+SHORTEST_HIDDEN = 8
 
 
 def masked_change(
@@ -34,6 +34,14 @@ def masked_change(
     """Both sides of a diff; a changed variable that is masked says so on the second side."""
     hidden = {*_secrets(before, secret_names), *_secrets(after, secret_names)}
     return masked(before, secret_names, hidden=hidden), masked(after, secret_names, changed, hidden)
+
+
+def env_diff(
+    path: str, before: bytes, after: bytes, secret_names: Collection[str], changed: Collection[str]
+) -> dict[str, str]:
+    """Ansible's diff of an `.env`, secrets masked."""
+    old, new = masked_change(before, after, secret_names, changed)
+    return {"before": old, "after": new, "before_header": path, "after_header": path}
 
 
 def masked(
@@ -54,7 +62,7 @@ def masked(
 
 
 def _is_secret(name: str, secret_names: Collection[str]) -> bool:
-    return name in secret_names or bool(_LOOKS_SECRET.search(name))
+    return name in secret_names or bool(LOOKS_SECRET.search(name))
 
 
 def _secrets(content: bytes, secret_names: Collection[str]) -> Iterator[str]:
@@ -63,7 +71,7 @@ def _secrets(content: bytes, secret_names: Collection[str]) -> Iterator[str]:
         name, written = _assignment(piece)
         if name and _is_secret(name, secret_names):
             read = [value or "" for _name, value in parse(f"X={written}")]
-            yield from (value for value in [written, *read] if len(value) >= _SHORTEST_HIDDEN)
+            yield from (value for value in [written, *read] if len(value) >= SHORTEST_HIDDEN)
 
 
 def _assignment(piece: Piece) -> tuple[str, str]:
@@ -123,7 +131,7 @@ class _Painter:
 
     def _text(self, text: str, value: bool = False) -> str:
         text = _NAMED_SECRET.sub(rf"\1{MASK}", text)
-        text = (_URL_USER_IN_VALUE if value else _URL_USER).sub(rf"://{MASK}@", text)
+        text = (URL_USER_IN_VALUE if value else URL_USER).sub(rf"://{MASK}@", text)
         for secret in self.hidden:
             text = text.replace(secret, MASK)
         return text

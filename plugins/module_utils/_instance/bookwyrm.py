@@ -15,23 +15,27 @@ from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading i
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._io import read_file
 
-#: Variables whose values are no secrets and which a run needs to know.
-SHOWN = (
-    "DOMAIN",
-    "PORT",
-    "MEDIA_ROOT",
-    "USE_HTTPS",
+#: Variables that a change-over writes besides the secret ones.
+WRITTEN = (
     "USE_S3",
-    "USE_AZURE",
+    "USE_HTTPS",
     "AWS_STORAGE_BUCKET_NAME",
     "AWS_S3_REGION_NAME",
     "AWS_S3_ENDPOINT_URL",
     "AWS_S3_CUSTOM_DOMAIN",
     "AWS_S3_URL_PROTOCOL",
-    "AWS_DEFAULT_ACL",
-    "CSP_ADDITIONAL_HOSTS",
     "USE_S3_FOR_EXPORTS",
     "EXPORTS_STORAGE_BUCKET_NAME",
+    "AWS_DEFAULT_ACL",
+    "CSP_ADDITIONAL_HOSTS",
+)
+#: Variables whose values are no secrets and which a run needs to know.
+SHOWN = (
+    *WRITTEN,
+    "DOMAIN",
+    "PORT",
+    "MEDIA_ROOT",
+    "USE_AZURE",
 )
 SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 TRUE = frozenset({"1", "on", "t", "true", "y", "yes", "ok", "enable", "enabled"})
@@ -102,9 +106,9 @@ class Settings:
         return {name: self.values.get(name, "") for name in SECRET}
 
 
-def read_settings(folder: str) -> Settings:
+def read_settings(folder: str, name: str = ".env") -> Settings:
     """The settings of the instance in a folder. Raises MediaError when there are none."""
-    path = os.path.join(folder, ".env")
+    path = os.path.join(folder, name)
     content = read_file(path)
     if content is None:
         raise MediaError(f"{path} does not exist; set bookwyrm_dir to the folder of the instance")
@@ -150,6 +154,8 @@ class Installation:
     install_type: str
     folder: str
     media_dir: Optional[str]
+    #: where the archives lie that users make of their data; None where a container keeps them to itself
+    exports_dir: Optional[str]
     user: Optional[str]
     running: bool
     #: whether the services run with other settings than the .env has

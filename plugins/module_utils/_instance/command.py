@@ -89,7 +89,9 @@ class Runner:
         return text
 
     def _shown(self, command: Command) -> str:
-        return self.masked(command if isinstance(command, str) else " ".join(command))
+        words = self.masked(command if isinstance(command, str) else " ".join(command))
+        first, newline, _script = words.partition("\n")  # a script that a command is given tells nobody anything
+        return f"{first} ..." if newline else words
 
     def _identity(self) -> dict[str, Any]:
         """manage.py runs as the service's user, so that what it writes keeps its owner."""

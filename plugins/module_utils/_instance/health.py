@@ -35,6 +35,8 @@ print(answer.status if hasattr(answer, "status") else answer.code)
 print(answer.headers.get("Location") or "")
 print(answer.read().decode("utf-8", "replace"))
 """
+#: What docker and both composes say of a container that starts again and again, or has ended.
+_NOT_UP = re.compile(r"received 409|is restarting|is not running|No container found")
 #: Seconds for one answer.
 TIMEOUT = 20
 
@@ -95,15 +97,18 @@ class ContainerLooker:
     command: tuple[str, ...]  # what comes before "python -c ..."
     url: str
     headers: dict[str, str] = field(default_factory=dict)
+    python: str = "python"
 
     def look(self) -> Page:
         """Fetch the page by the container's own Python."""
-        words = [*self.command, "python", "-c", _IN_CONTAINER, self.url, json.dumps(self.headers)]
+        words = [*self.command, self.python, "-c", _IN_CONTAINER, self.url, json.dumps(self.headers)]
         try:
             said = self.runner.run(words, "asking for the front page")
         except CommandFailed as exc:
             said = re.split(r" ended with -?\d+: ", str(exc), maxsplit=1)[-1]  # without the command, which is long
             last = (said.strip().splitlines() or ["nothing was said"])[-1]
+            if _NOT_UP.search(last):
+                raise Unhealthy(f"the web container does not stay up, and its log tells why: {last}") from exc
             raise Unhealthy(f"{self.url} does not answer inside the web container: {last}") from exc
         status, _newline, rest = said.partition("\n")
         location, _newline, body = rest.partition("\n")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 
 _FOLDERS = ("/run/lock", "/var/lock")
+#: Seconds.
+_PATIENCE = 2
 
 
 class Locked(MediaError):
@@ -28,18 +31,47 @@ def instance_lock(folder: str, what: str) -> Iterator[None]:
 
     The kernel releases it when the process ends, however it ends, so there is no stale lock.
     """
-    descriptor = os.open(_path(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = _path(folder)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Locked(f"another run is changing {folder}: {_holder(descriptor)}; wait for its end") from None
-        os.ftruncate(descriptor, 0)
-        since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-        os.pwrite(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": since}).encode(), 0)
+        descriptor = _opened(path)
+    except OSError as exc:
+        raise MediaError(f"the lock {path} cannot be opened: {exc.strerror}; nothing was changed") from exc
+    try:
+        if not _take(descriptor):
+            raise Locked(
+                f"another run is changing {folder}: {_holder(descriptor)}; wait for its end. Nothing was changed"
+            )
+        with contextlib.suppress(OSError):  # another user's file, which can be locked but not written
+            os.ftruncate(descriptor, 0)
+            since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+            os.pwrite(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": since}).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(path: str) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    # Without O_CREAT if it is there: the kernel refuses that for other users' files in /run/lock (fs.protected_regular).
+    try:
+        return os.open(path, os.O_RDWR | flags)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | flags)
+
+
+def _take(descriptor: int) -> bool:
+    """Take the lock; whether that worked. Worker processes of a killed run hold it for a moment, so not only once."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
 
 
 def _path(folder: str) -> str:

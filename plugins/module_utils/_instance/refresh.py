@@ -50,20 +50,24 @@ class Refreshed(NamedTuple):
     connectors: int
 
 
-def wrong_urls(base_url: str, public_url: str, on_s3: bool) -> str:
+def wrong_urls(base_url: str, public_url: str, on_s3: bool, former_url: str = "") -> str:
     """A regular expression for what must not stand in a fragment.
 
-    On S3 these are local URLs of images and static assets; back on the disk (on_s3 false) those of the bucket.
+    On S3 these are local URLs of images and static assets, and those of the bucket's former domain if it has got
+    another one; back on the disk (on_s3 false) those of the bucket.
     """
     if not on_s3:
         return re.escape(public_url) + "/(?:images|static)/"
-    return r"(?:[\"'(\s,=]|" + re.escape(base_url) + r"(?::[0-9]+)?)/(?:images/(?!uploads/)|static/)"
+    local = r"(?:[\"'(\s,=]|" + re.escape(base_url) + r"(?::[0-9]+)?)/(?:images/(?!uploads/)|static/)"
+    return local + ("|" + re.escape(former_url) + "/(?:images/(?!uploads/)|static/)" if former_url else "")
 
 
-def refresh(runner: Runner, manage: Command, base_url: str, public_url: str, on_s3: bool = True) -> Refreshed:
+def refresh(
+    runner: Runner, manage: Command, base_url: str, public_url: str, on_s3: bool = True, former_url: str = ""
+) -> Refreshed:
     """Delete the fragments that hold URLs of the other side, and point an old release's self connector to this one."""
     script = (
-        _SCRIPT.replace("__WRONG__", repr(wrong_urls(base_url, public_url, on_s3)))
+        _SCRIPT.replace("__WRONG__", repr(wrong_urls(base_url, public_url, on_s3, former_url)))
         .replace("__COVERS__", repr(f"{public_url if on_s3 else base_url}/images/"))
         .replace("__MARK__", _MARK)
     )

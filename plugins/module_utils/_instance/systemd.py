@@ -21,12 +21,11 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyr
     read_settings,
     themes_and_static,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.units import address, show
 
 #: In the order in which they are started. The worker and the scheduler write media too.
 UNITS = ("bookwyrm.service", "bookwyrm-worker.service", "bookwyrm-scheduler.service")
 _PROPERTIES = "Id,LoadState,ActiveState,User,WorkingDirectory,ExecStart,ActiveEnterTimestamp,MainPID"
-_BIND = re.compile(r"(?<!\S)(?:--bind[ =]|-b ?)(\S+)")
 
 
 def find(folder: Optional[str]) -> Optional[Installation]:
@@ -49,6 +48,7 @@ def find(folder: Optional[str]) -> Optional[Installation]:
         install_type="systemd",
         folder=home,
         media_dir=media_below(home, settings),
+        exports_dir=os.path.join(home, "exports"),
         user=web.get("User") or None,
         running=bool(active),
         restart_needed=any(_older_than(units[name], settings.path) for name in active),
@@ -60,14 +60,13 @@ def find(folder: Optional[str]) -> Optional[Installation]:
         is_failed=["systemctl", "is-failed", UNITS[0]],
         purge_proxy=["/bin/sh", "-c", EMPTY_PROXY_CACHE],
         prepare=[],
-        health_url=_address(started),
+        health_url=address(started),
         health_command=[],
     )
 
 
 def _unit(name: str) -> Mapping[str, str]:
-    said = Runner("/", timeout=30).run(["systemctl", "show", "-p", _PROPERTIES, name], f"asking systemd for {name}")
-    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return show([name], _PROPERTIES)[0]
 
 
 def _python(exec_start: str, home: str) -> str:
@@ -78,14 +77,6 @@ def _python(exec_start: str, home: str) -> str:
     if not os.path.exists(python):
         raise MediaError(f"no Python at {python}, beside the program of {UNITS[0]}; set bookwyrm_manage_command")
     return python
-
-
-def _address(exec_start: str) -> str:
-    """Where gunicorn listens, as seen from this machine; empty for a socket, which has no URL."""
-    binds = _BIND.findall(exec_start) or ["127.0.0.1:8000"]
-    for host, port in re.findall(r"(?m)^(\[[^\]]*\]|[^:/]*)(?::(\d+))?$", "\n".join(binds)):
-        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port or '8000'}/"  # noqa: S104
-    return ""
 
 
 def _older_than(unit: Mapping[str, str], path: str) -> bool:

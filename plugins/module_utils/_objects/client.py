@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from html import escape
 from typing import Callable, Optional
 from xml.etree.ElementTree import Element
@@ -44,13 +45,16 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.signing 
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import (
     Page,
     Part,
+    Upload,
     page_of,
     parsed,
     parts_of,
     quick_page,
     text,
+    uploads_of,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import (
+    Gone,
     S3Error,
     Unreachable,
     no_answer,
@@ -66,6 +70,10 @@ Observer = Callable[[float, bool], None]
 #: Temporary keys are asked for anew after so many seconds; botocore answers at once unless it is time to renew them.
 _KEYS_LAST = 5.0
 _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "301", "307"})
+#: A service that answered and then answers nobody is waited for so many seconds: long enough for a restart.
+PATIENCE = 60.0
+#: Seconds by which clocks may differ before services refuse every request: all that we know of allow 15 minutes.
+_SKEW_ALLOWED = 900
 _ENDED_KEYS = frozenset({"ExpiredToken", "TokenRefreshRequired", "InvalidToken"})
 
 
@@ -94,6 +102,8 @@ class _Request:
     body_hash: str = EMPTY_SHA256
     #: whether the answer's body is read before the caller has it
     read: bool = True
+    #: told when it is made again: nobody knows whether the service has carried out the try before
+    again: Callable[[], None] = lambda: None
 
 
 class Download:
@@ -122,6 +132,10 @@ class ObjectClient:
         self._requests = 0
         self._signer: Optional[Signer] = None
         self._signer_until = 0.0
+        self._was_answered = False
+        #: since when nobody has been answered, and whether that is for good
+        self._silent_since: Optional[float] = None
+        self._is_gone = False
         self._move(access.address())
 
     def _move(self, address: Address) -> None:
@@ -197,9 +211,11 @@ class ObjectClient:
         except ValueError as exc:
             raise not_s3(doing, f"a listing that cannot be read: {exc}") from exc
 
-    def begin_parts(self, key: bytes, headers: dict[str, str], doing: str) -> str:
-        """Begin a multipart upload; its id."""
-        _answer, said = self._ask(_Request("POST", key, {"uploads": ""}, headers), doing)
+    def begin_parts(
+        self, key: bytes, headers: dict[str, str], doing: str, again: Callable[[], None] = lambda: None
+    ) -> str:
+        """Begin a multipart upload; its id. again is told when a try, which may have begun one, is repeated."""
+        _answer, said = self._ask(_Request("POST", key, {"uploads": ""}, headers, again=again), doing)
         return text(_about_upload(said, doing), "UploadId") or ""
 
     def put_part(
@@ -221,6 +237,16 @@ class ObjectClient:
             if not marker or not more:
                 return found
             query["part-number-marker"] = marker
+
+    def uploads(self, key: bytes, doing: str) -> tuple[list[Upload], float]:
+        """The unfinished multipart uploads of a key, the first thousand, and the time by the service's clock."""
+        query = {"uploads": "", "prefix": key.decode("utf-8"), "encoding-type": "url", "max-uploads": "1000"}
+        answer, said = self._ask(_Request("GET", b"", query), doing)
+        try:
+            found = uploads_of(_xml(said, "ListMultipartUploadsResult", doing))
+        except ValueError as exc:
+            raise not_s3(doing, f"a list of uploads that cannot be read: {exc}") from exc
+        return [one for one in found if one.key == key], _time_of(answer) or time.time()
 
     def end_parts(
         self, key: bytes, upload_id: str, etags: list[tuple[int, str]], headers: dict[str, str], doing: str
@@ -270,11 +296,12 @@ class ObjectClient:
             try:
                 answer, said = self._send(request, doing)
             except Unreachable as exc:
-                if tries >= TRIES or isinstance(exc.__cause__, ssl.SSLCertVerificationError):
-                    raise
-                time.sleep(pause(tries))
+                tries = self._tries_after(exc, tries, began)
+                time.sleep(pause(max(tries, 1)))
+                request.again()
                 continue
             code, message = _refused(answer, said, request.read)
+            code, message = _blamed_on_clocks(answer, code, message)
             if not code:
                 if request.key and isinstance(request.body, bytes):
                     self._observe(time.monotonic() - began, False)
@@ -295,8 +322,40 @@ class ObjectClient:
                             raise error from None  # which tells more than the failed search
             elif passes(code, answer.status) and tries < (THROTTLED_TRIES if throttled else TRIES):
                 time.sleep(pause(tries, answer.headers.get("retry-after")))
+                request.again()
             else:
                 raise error
+
+    def _tries_after(self, failed: Unreachable, tries: int, began: float) -> int:
+        """How many tries count after one, begun at a moment, without an answer. Raises where there is no use in another.
+
+        As long as others are answered, a request has its few tries. When nobody is, what counts is for how long:
+        a service that is restarted loses us nothing, and one that is no more is not waited for with every file.
+        All tries may have been made while nobody was answered, so the last one follows an answer that somebody got.
+        """
+        if isinstance(failed.__cause__, ssl.SSLCertVerificationError):
+            raise failed
+        if self._silent_since is None:
+            self._silent_since = began
+        is_over = self._was_answered and time.monotonic() - self._silent_since > PATIENCE
+        if tries < TRIES and not is_over and not self._is_gone:
+            return tries
+        if not self._is_gone and self._answers():
+            if tries > TRIES:
+                raise failed
+            return tries
+        if is_over or not self._was_answered or self._is_gone:
+            self._is_gone = True
+            raise Gone(f"{failed}; nothing answers there, so nothing more was tried: run again when something does")
+        return 0
+
+    def _answers(self) -> bool:
+        """Whether anybody answers, whatever it be, when asked once for the bucket itself."""
+        try:
+            self._send(_Request("HEAD", b""), "looking for the service")
+        except Unreachable:
+            return False
+        return True
 
     def _send(self, request: _Request, doing: str) -> tuple[Answer, bytes]:
         """One try. Raises Unreachable when no answer comes."""
@@ -309,6 +368,7 @@ class ObjectClient:
                 self._requests += 1
             try:
                 answer = connection.exchange(request.method, target, signed, request.body)
+                self._was_answered, self._silent_since = True, None
                 if not request.read and answer.status < 300:
                     return answer, b""
                 return answer, connection.read_all()
@@ -363,6 +423,27 @@ def _tls(address: Address) -> Tls:
 
 def _told(exc: BaseException) -> str:
     return str(exc) or type(exc).__name__
+
+
+def _time_of(answer: Answer) -> Optional[float]:
+    """The service's time when it answered; None where it does not tell."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date")).timestamp()
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def _blamed_on_clocks(answer: Answer, code: str, message: str) -> tuple[str, str]:
+    """A refusal, with how far the clocks differ if that is what it is for: HEAD is told no more than the status."""
+    least = {"RequestTimeTooSkewed": 60, "403": _SKEW_ALLOWED}.get(code)
+    there = None if least is None else _time_of(answer)
+    if least is None or there is None:
+        return code, message
+    off = round(time.time() - there)
+    if abs(off) < least:
+        return code, message
+    side = "ahead of" if off > 0 else "behind"
+    return "RequestTimeTooSkewed", f"this machine's clock is {abs(off)} s {side} the service's"
 
 
 def _etag(answer: Answer) -> str:

@@ -60,7 +60,7 @@ class ExplicitAccess:
             scheme=url.scheme,
             host=url.netloc,
             base_path=f"{url.path.rstrip('/')}/{encoded_path(self._bucket.encode())}",
-            region=connection.region or connection.known.signing_region,
+            region=connection.region or connection.own_region,
             ca_bundle=_ca_bundle(connection),
             connect_timeout=self._connect_timeout,
         )

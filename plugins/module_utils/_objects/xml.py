@@ -39,6 +39,15 @@ class Part(NamedTuple):
     etag: str
 
 
+class Upload(NamedTuple):
+    """A multipart upload that has not ended."""
+
+    key: bytes
+    upload_id: str
+    #: seconds since 1970 by the service's clock
+    begun: float
+
+
 def parsed(content: bytes) -> Optional[Element]:
     """The root of a document, names without their namespace; None for what is no XML."""
     try:
@@ -160,6 +169,18 @@ def nanoseconds(moment: str) -> int:
     if not fraction.strip("0"):
         fraction = ""
     return seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "9"))
+
+
+def uploads_of(root: Element) -> list[Upload]:
+    """Read a ListMultipartUploadsResult. Raises ValueError for times that are none."""
+    is_encoded = text(root, "EncodingType") == "url"
+    found = []
+    for child in root:
+        if local(child.tag) == "Upload":
+            begun = nanoseconds(text(child, "Initiated") or "") / 1e9
+            key = decoded_key(text(child, "Key") or "", is_encoded)
+            found.append(Upload(key, text(child, "UploadId") or "", begun))
+    return found
 
 
 def parts_of(root: Element) -> tuple[list[Part], str]:

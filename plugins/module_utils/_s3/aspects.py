@@ -10,7 +10,7 @@ with ownershipControls and others).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import (
     NotAllowed,
@@ -137,16 +137,50 @@ class ObjectOwnership(Aspect):
     name = "object_ownership"
     fresh = "BucketOwnerEnforced"
 
+    def __init__(self, client: S3Client, bucket: str, wanted: Optional[str] = None) -> None:
+        """Without a wanted value ACLs have to count, in whichever way."""
+        super().__init__(client, bucket)
+        self._wanted = wanted
+
     def get(self) -> str:
         controls = self.client.get_bucket_ownership_controls(Bucket=self.bucket)["OwnershipControls"]
         return str(controls["Rules"][0]["ObjectOwnership"])
 
     def wanted(self, actual: Any) -> Any:
-        return "BucketOwnerPreferred" if actual == "BucketOwnerEnforced" else actual
+        return self._wanted or ("BucketOwnerPreferred" if actual == self.fresh else actual)
 
     def put(self, before: Any, after: Any) -> None:
         self.client.put_bucket_ownership_controls(
             Bucket=self.bucket, OwnershipControls={"Rules": [{"ObjectOwnership": after}]}
+        )
+
+
+class Website(Aspect):
+    """Whether the bucket is a website, which is how Garage lets everybody read, and not list, all of it."""
+
+    name = "website"
+    fresh = False
+
+    def __init__(self, client: S3Client, bucket: str, public: bool) -> None:
+        super().__init__(client, bucket)
+        self._public = public
+
+    def read(self, new: bool = False) -> Any:
+        return bool(super().read(new))
+
+    def get(self) -> bool:
+        return "IndexDocument" in self.client.get_bucket_website(Bucket=self.bucket)
+
+    def wanted(self, actual: Any) -> bool:
+        return self._public
+
+    def put(self, before: Any, after: Any) -> None:
+        if not after:  # a server that does not know a sub-resource takes its DELETE for that of the bucket
+            raise NotSupported(
+                f"bucket {self.bucket} is a website, which is not undone from here: on Garage use garage bucket website --deny {self.bucket}"
+            )
+        self.client.put_bucket_website(
+            Bucket=self.bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}}
         )
 
 
@@ -193,8 +227,9 @@ class BucketAcl(Aspect):
             return super().read(new)
         except NotSupported:
             return "private"
-        except NotAllowed as exc:
-            if self._public:
+        except S3Error as exc:
+            # Google answers 400 for a bucket with uniform access, which has no ACLs.
+            if self._public or not (isinstance(exc, NotAllowed) or exc.status == 400):
                 raise
             self.warnings = [f"{exc}; whether everybody may list the bucket was not looked at"]
             return "private"

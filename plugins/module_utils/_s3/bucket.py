@@ -6,11 +6,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.aspects import TAKEN, Aspect, Tags, Versioning
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.aspects import (
+    TAKEN,
+    Aspect,
+    ObjectOwnership,
+    Tags,
+    Versioning,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.differences import DifferenceTracker
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.emptying import empty_bucket, holds_anything
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import (
@@ -36,6 +42,8 @@ class WantedBucket:
     present: bool = True
     versioning: Optional[bool] = None
     tags: Optional[dict[str, str]] = None
+    #: AWS only: whether ACLs of objects count, whatever publication needs
+    object_ownership: Optional[str] = None
     force: bool = False
 
 
@@ -45,6 +53,7 @@ class Outcome:
 
     differences: DifferenceTracker
     region: str
+    publication: Publication
     warnings: list[str] = field(default_factory=list)
 
 
@@ -92,11 +101,33 @@ def check_name(name: str) -> None:
         raise MediaError(f"bucket name {name!r}: S3 wants neither two dots in a row nor the form of an IP address")
 
 
+#: The service wants a LocationConstraint, or another one (AWS's codes, and those of Ceph, MinIO and Garage).
+_WRONG_LOCATION = frozenset(
+    {
+        "IllegalLocationConstraintException",
+        "InvalidLocationConstraint",
+        "InvalidRegion",
+        "UnspecifiedLocationConstraint",
+    }
+)
+
+
 def location_of(provider: Provider, region: str) -> dict[str, Any]:
-    """The CreateBucketConfiguration argument of a new bucket, as far as the service wants one."""
+    """The CreateBucketConfiguration argument of a new bucket, as far as the service is known to want one."""
     if provider.location_constraint != "region" or region in provider.location_omitted_in:
         return {}
     return {"CreateBucketConfiguration": {"LocationConstraint": region}}
+
+
+def _make(client: S3Client, provider: Provider, name: str) -> None:
+    doing, region = f"creating bucket {name}", client.meta.region_name
+    try:
+        ask(lambda: client.create_bucket(Bucket=name, **location_of(provider, region)), doing)
+    except S3Error as exc:
+        if provider.location_constraint != "probed" or exc.code not in _WRONG_LOCATION:
+            raise
+        location: Any = {"LocationConstraint": region}
+        ask(lambda: client.create_bucket(Bucket=name, CreateBucketConfiguration=location), doing)
 
 
 def create(client: S3Client, provider: Provider, name: str) -> None:
@@ -104,9 +135,8 @@ def create(client: S3Client, provider: Provider, name: str) -> None:
 
     Never called for one that is there: in us-east-1 AWS then answers 200 and resets the bucket's ACL.
     """
-    region = client.meta.region_name
     try:
-        ask(lambda: client.create_bucket(Bucket=name, **location_of(provider, region)), f"creating bucket {name}")
+        _make(client, provider, name)
     except S3Error as exc:
         if exc.code not in TAKEN:
             raise
@@ -134,10 +164,15 @@ def delete(client: S3Client, name: str, force: bool, check: bool) -> None:
     wait_until(lambda: look(client, name) is None, f"deleting bucket {name}", 30)
 
 
-def ensure(client: S3Client, provider: Provider, wanted: WantedBucket, check: bool) -> Outcome:
-    """Bring the bucket to the wanted state, or in check mode say what that would change."""
+def ensure(
+    client: S3Client, provider: Provider, wanted: WantedBucket, check: bool, choose: Callable[[bool], str]
+) -> Outcome:
+    """Bring the bucket to the wanted state, or in check mode say what that would change.
+
+    `choose` says, once the bucket is there, by which method it is published, where that is `auto`; it may write if it is told so.
+    """
     region = look(client, wanted.name)
-    outcome = Outcome(DifferenceTracker(), region or client.meta.region_name)
+    outcome = Outcome(DifferenceTracker(), region or client.meta.region_name, wanted.publication)
     outcome.differences.add(
         "state", "absent" if region is None else "present", "present" if wanted.present else "absent"
     )
@@ -150,13 +185,12 @@ def ensure(client: S3Client, provider: Provider, wanted: WantedBucket, check: bo
         check_name(wanted.name)
         if not check:
             create(client, provider, wanted.name)
-    _apply(
-        _aspects(client, provider, wanted),
-        outcome,
-        exists=not (check and region is None),
-        new=region is None,
-        check=check,
-    )
+    exists = not (check and region is None)
+    if wanted.publication.method == "auto":
+        method = choose(not check) if exists else provider.public_method
+        outcome.publication = replace(wanted.publication, method=method)
+    aspects = _aspects(client, provider, replace(wanted, publication=outcome.publication))
+    _apply(aspects, outcome, exists=exists, new=region is None, check=check)
     return outcome
 
 
@@ -167,6 +201,9 @@ def _refuse_other_region(provider: Provider, given: str, name: str, found: Optio
 
 def _aspects(client: S3Client, provider: Provider, wanted: WantedBucket) -> list[Aspect]:
     aspects = wanted.publication.aspects(client, provider, wanted.name)
+    if wanted.object_ownership and provider.ownership_controls:
+        aspects = [one for one in aspects if not isinstance(one, ObjectOwnership)]
+        aspects.insert(0, ObjectOwnership(client, wanted.name, wanted.object_ownership))
     if wanted.versioning is not None:
         aspects.append(Versioning(client, wanted.name, wanted.versioning))
     if wanted.tags is not None:

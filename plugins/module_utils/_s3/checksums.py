@@ -25,6 +25,7 @@ OPERATIONS = (
     "PutBucketPolicy",
     "PutBucketTagging",
     "PutBucketVersioning",
+    "PutBucketWebsite",
     "PutObjectAcl",
     "PutPublicAccessBlock",
 )

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.checksums import use_content_md5
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.endpoints import (
+    check_endpoint,
+    endpoint_of,
+    region_in,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.old_botocore import keep_to_endpoint
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import Provider, provider_for
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.redirects import refuse_redirects
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -42,14 +49,26 @@ class Connection:
         return f"Connection(provider={self.provider!r}, endpoint_url={self.endpoint_url!r}, region={self.region!r})"
 
     @property
-    def endpoint(self) -> Optional[str]:
-        """The endpoint in effect; boto3 below 1.28 does not read the environment variables itself."""
-        return self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    def given_endpoint(self) -> str:
+        """The endpoint that options or environment name; boto3 below 1.28 does not read the variables itself."""
+        return self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
 
     @property
     def known(self) -> Provider:
-        """The entry of the provider table in effect."""
-        return provider_for(self.provider, self.endpoint)
+        """The entry of the provider table in effect. Raises MediaError for a provider that is not in it."""
+        return provider_for(self.provider, self.given_endpoint)
+
+    @property
+    def endpoint(self) -> Optional[str]:
+        """The endpoint in effect: what is given, else the provider's own. None on AWS, whose endpoints boto3 knows best."""
+        if self.given_endpoint or self.known.name == "aws":
+            return self.given_endpoint or None
+        return endpoint_of(self.known, self.region or os.environ.get("AWS_DEFAULT_REGION") or "")
+
+    @property
+    def own_region(self) -> str:
+        """The region where none is named: that of the endpoint, else the one that the service wants in signatures."""
+        return region_in(self.known, self.given_endpoint) or self.known.signing_region
 
 
 def has_boto3() -> bool:
@@ -65,11 +84,20 @@ def connect(connection: Connection, max_connections: int = 10, **settings: Any) 
     return client_of(session_of(connection), connection, max_connections, **settings)
 
 
-def check(connection: Connection) -> None:
-    """Raise MediaError for options that contradict each other, without loading boto3."""
+def check(connection: Connection, bucket: str = "") -> None:
+    """Raise MediaError for options that contradict each other or make no sense, without loading boto3."""
+    check_endpoint(connection.given_endpoint, bucket)
     endpoint = connection.endpoint
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise MediaError(f"endpoint_url {endpoint!r} has no scheme; write https://{endpoint}")
+    if connection.addressing_style == "virtual" and "." in bucket and not (endpoint or "").startswith("http://"):
+        raise MediaError(
+            f"addressing_style is virtual, and the bucket's name {bucket} has dots: the service's certificate covers one name before its"
+            " host, so no TLS connection comes about. Use addressing_style: path, or a bucket without dots"
+        )
+    check_keys(connection)
+
+
+def check_keys(connection: Connection) -> None:
+    """The same of the keys alone."""
     if connection.profile and connection.access_key:
         raise MediaError("profile and access_key exclude each other; set one of them")
     if bool(connection.access_key) != bool(connection.secret_key):
@@ -103,13 +131,15 @@ def client_of(session: Session, connection: Connection, max_connections: int = 1
     try:
         client = session.client(
             "s3",
-            region_name=session.region_name or connection.known.signing_region,
+            region_name=session.region_name or connection.own_region,
             endpoint_url=connection.endpoint,
             verify=(connection.aws_ca_bundle or None) if connection.validate_certs else False,
             config=_config(connection, max_connections, settings),
         )
     except (ValueError, BotoCoreError) as exc:
         raise MediaError(f"the S3 connection cannot be set up: {exc}") from exc
+    keep_to_endpoint(client)
+    refuse_redirects(client)
     if not connection.known.default_checksums:
         use_content_md5(client)
     return client

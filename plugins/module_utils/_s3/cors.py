@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 Rule = dict[str, Any]
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
+#: What stands for `*` in AllowedHeaders where a service wants each header named.
+USUAL_HEADERS = (
+    *("authorization", "cache-control", "content-disposition", "content-encoding", "content-length", "content-md5"),
+    *(
+        "content-type",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-unmodified-since",
+        "range",
+        "x-requested-with",
+    ),
+)
 _LISTS = {
     "allowed_origins": "AllowedOrigins",
     "allowed_methods": "AllowedMethods",
@@ -107,6 +120,16 @@ def _check_origin(origin: str, where: str) -> None:
         )
 
 
+def with_exact_headers(rules: list[Rule]) -> list[Rule]:
+    """The rules for a service that takes no `*` for headers: with those that browsers and applications send to a bucket."""
+    return [
+        {**rule, "allowed_headers": [one for one in rule["allowed_headers"] if one != "*"] + list(USUAL_HEADERS)}
+        if "*" in rule.get("allowed_headers", ())
+        else rule
+        for rule in rules
+    ]
+
+
 def to_api(rules: list[Rule]) -> list[dict[str, Any]]:
     """The rules as boto3 wants them."""
     return [{_NAMES[name]: value for name, value in rule.items()} for rule in rules]
@@ -134,7 +157,7 @@ def _meaning(rule: Rule) -> tuple[Any, ...]:
         frozenset(method.upper() for method in rule.get("allowed_methods", ())),
         frozenset(header.lower() for header in rule.get("allowed_headers", ())),
         frozenset(header.lower() for header in rule.get("expose_headers", ())),
-        rule.get("max_age_seconds"),
+        rule.get("max_age_seconds") or 0,
     )
 
 
@@ -152,7 +175,7 @@ def read(client: S3Client, bucket: str) -> Optional[list[Rule]]:
     return from_api(answer["CORSRules"]) if "CORSRules" in answer else None
 
 
-def write(client: S3Client, bucket: str, rules: list[Rule]) -> None:
+def write(client: S3Client, bucket: str, rules: list[Rule], settles_within: float = 30) -> None:
     """Set the rules, and read them back until the service shows them. Raises NotSupported where it has none."""
     doing = f"setting the CORS rules of bucket {bucket}"
     configuration: Any = {"CORSRules": to_api(rules)}
@@ -162,7 +185,7 @@ def write(client: S3Client, bucket: str, rules: list[Rule]) -> None:
         if exc.code in TAKEN:
             raise NotSupported(f"{doing} failed: the service has no CORS rules", exc.code, exc.status) from exc
         raise
-    wait_until(lambda: same(rules, read(client, bucket) or []), doing, 30)
+    wait_until(lambda: same(rules, read(client, bucket) or []), doing, settles_within)
 
 
 def remove(client: S3Client, bucket: str) -> None:

@@ -26,6 +26,7 @@ NOT_THERE = frozenset(
         "NoSuchPublicAccessBlockConfiguration",
         "NoSuchTagSet",
         "NoSuchUpload",
+        "NoSuchWebsiteConfiguration",
         "OwnershipControlsNotFoundError",
     }
 )
@@ -38,6 +39,7 @@ WRONG_CREDENTIALS = frozenset(
         "InvalidToken",
         "TokenRefreshRequired",
         "NotSignedUp",
+        "UserSuspended",
     }
 )
 NOT_SUPPORTED = frozenset(
@@ -69,6 +71,7 @@ _REMEDIES = {
     "NoSuchBucket": "there is no such bucket; create it first, for instance with selfhosted.media.s3_bucket",
     "InvalidAccessKeyId": "the service does not know this access key; check access_key and that it belongs to this service",
     "SignatureDoesNotMatch": "the secret key does not fit the access key, or the region is not the one the service signs for",
+    "UserSuspended": "the service has locked the account that the keys belong to; ask whoever runs it",
     "ExpiredToken": "the temporary credentials have expired; get new ones",
     "RequestTimeTooSkewed": "the clock of this machine differs from the service's by too much; set the clock (chrony, systemd-timesyncd)",
     "AuthorizationHeaderMalformed": "the region is not the one the service signs for",
@@ -111,6 +114,17 @@ class Throttled(S3Error):
 
 class Unreachable(S3Error):
     """No S3 service answered at the endpoint; with a status, something else did."""
+
+
+class Gone(Unreachable):
+    """Nothing answers at the endpoint any more, whatever is asked."""
+
+
+def ends_everything(exc: BaseException) -> bool:
+    """Whether no other request can succeed either: nobody answers, there is no bucket, the keys or the time are refused."""
+    if isinstance(exc, (WrongCredentials, Gone)):
+        return True
+    return isinstance(exc, S3Error) and exc.code in ("NoSuchBucket", "RequestTimeTooSkewed")
 
 
 def error_code(exc: BaseException) -> str:

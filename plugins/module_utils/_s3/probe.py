@@ -15,6 +15,7 @@ import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, Any, Optional
 from urllib.parse import urlsplit
 
@@ -37,6 +38,8 @@ class Question:
     validate_certs: bool = True
     ca_path: Optional[str] = None
     timeout: float = 10
+    #: how much of the body is to be in the answer
+    keep: int = 0
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     size: Optional[int] = None
     sha256: Optional[str] = None
+    beginning: bytes = b""
     server_message: str = ""
     problem: str = "none"
     message: str = ""
@@ -108,7 +112,9 @@ def preflight_admits(answer: Answer, question: Question) -> bool:
 
 def _ask(question: Question, method: str, headers: dict[str, str]) -> Answer:
     request = urllib.request.Request(question.url, method=method, headers={"User-Agent": "selfhosted.media", **headers})  # noqa: S310
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=_tls(question))]
+    handlers: list[urllib.request.BaseHandler] = [
+        urllib.request.HTTPSHandler(context=tls_context(question.ca_path, question.validate_certs))
+    ]
     if method == "OPTIONS":
         handlers.append(_NoRedirect())
     host = urlsplit(question.url).hostname or ""
@@ -123,12 +129,13 @@ def _ask(question: Question, method: str, headers: dict[str, str]) -> Answer:
         return _no_answer(exc, host)
 
 
-def _tls(question: Question) -> ssl.SSLContext:
+@lru_cache(maxsize=4)  # reading the authorities takes longer than a request
+def tls_context(ca_path: Optional[str], validate_certs: bool) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=question.ca_path)
+        context = ssl.create_default_context(cafile=ca_path)
     except OSError as exc:
-        raise MediaError(f"{question.ca_path} cannot be read as certificates: {exc}") from exc
-    if not question.validate_certs:
+        raise MediaError(f"{ca_path} cannot be read as certificates: {exc}") from exc
+    if not validate_certs:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -140,6 +147,8 @@ def _read(response: Any, question: Question, method: str) -> Answer:
         answer.headers = {name.lower(): value for name, value in response.headers.items()}
         if answer.status >= 400:
             answer.server_message = message_in(response.read(4096))
+        elif method == "GET" and question.keep:
+            answer.beginning = response.read(question.keep)
         elif method == "GET" and (question.sha256 or question.size is not None):
             answer.size, answer.sha256 = _measure(response)
         return answer

@@ -1,75 +1,20 @@
 # Copyright (c) 2026 selfhosted.media contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The provider table: what differs between S3 services, as data. One place, used by modules, roles and documentation.
-
-A Python literal, because a module's payload ships no YAML.
-"""
+"""Finding a service's entry in the provider table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import re
 from typing import Optional
 from urllib.parse import urlsplit
 
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.provider import Provider
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.provider_table import PROVIDERS
 
-@dataclass(frozen=True)
-class Provider:
-    """One S3 service. Sources of the facts stand beside each entry of the table."""
-
-    name: str
-    #: `policy`, `acl` (objects carry public-read), `bucket_acl` or `none`: how media become public
-    public_method: str
-    #: region to sign with where neither the options nor the environment name one
-    signing_region: str = "us-east-1"
-    #: endpoint with `{region}` to fill in; None where the user has to give it
-    endpoint: Optional[str] = None
-    #: host of public URLs, without scheme, with `{bucket}`, `{region}` and `{endpoint_host}` to fill in
-    public_domain: Optional[str] = None
-    #: ends of the endpoint's host name that tell the provider
-    host_suffixes: tuple[str, ...] = ()
-    #: whether the service accepts the checksums that boto3 >= 1.36 sends by default
-    default_checksums: bool = False
-    #: whether LocationConstraint is sent when a bucket is created: `region` or `omit`
-    location_constraint: str = "omit"
-    #: regions for which LocationConstraint must be absent all the same
-    location_omitted_in: tuple[str, ...] = ()
-    #: whether the S3 API for CORS rules exists
-    cors: bool = True
-    #: whether GET and PUT of Block Public Access and Object Ownership exist
-    public_access_block: bool = False
-    ownership_controls: bool = False
-    #: highest number of parts of a multipart upload
-    max_parts: int = 10_000
-
-
-PROVIDERS: dict[str, Provider] = {
-    # docs.aws.amazon.com/AmazonS3: since April 2023 new buckets refuse ACLs and block public access
-    "aws": Provider(
-        name="aws",
-        public_method="policy",
-        endpoint="https://s3.{region}.amazonaws.com",
-        public_domain="{bucket}.{endpoint_host}",
-        host_suffixes=("amazonaws.com", "amazonaws.com.cn"),
-        default_checksums=True,
-        location_constraint="region",
-        location_omitted_in=("us-east-1",),
-        public_access_block=True,
-        ownership_controls=True,
-    ),
-    # measured on Ceph RGW 16.2
-    "ceph": Provider(
-        name="ceph",
-        public_method="acl",
-        signing_region="default",
-        public_domain="{endpoint_host}/{bucket}",
-        public_access_block=True,
-    ),
-    # github.com/minio/minio: object ACLs are ignored, PutBucketCors answers 501
-    "minio": Provider(name="minio", public_method="policy", public_domain="{endpoint_host}/{bucket}", cors=False),
-    # any other service: object ACLs are what most of them honour
-    "generic": Provider(name="generic", public_method="acl", public_domain="{endpoint_host}/{bucket}"),
-}
+__all__ = ["PROVIDERS", "Provider", "is_of", "named", "provider_for"]
 
 
 def is_of(provider: Provider, host: str) -> bool:
@@ -77,10 +22,24 @@ def is_of(provider: Provider, host: str) -> bool:
     return any(host == suffix or host.endswith("." + suffix) for suffix in provider.host_suffixes)
 
 
+def named(name: str) -> Provider:
+    """The table's entry for a name. Raises MediaError for one that is not in it, with those that are like it."""
+    if name in PROVIDERS:
+        return PROVIDERS[name]
+    asked = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    names = {alias: one.name for one in PROVIDERS.values() for alias in (one.name, *one.aliases)}
+    near = [names[word] for word in difflib.get_close_matches(asked, names, cutoff=0.6)]
+    parts = [one for word, one in names.items() if word in asked.split("_") or asked in word.split("_")]
+    like = list(dict.fromkeys([*near, *parts]))
+    known = f"known are {', '.join(PROVIDERS)}"
+    advice = f"did you mean {' or '.join(like)}? {known.capitalize()}" if like else known
+    raise MediaError(f"provider {name!r} is not known; {advice}")
+
+
 def provider_for(name: str, endpoint_url: Optional[str]) -> Provider:
     """The table's entry for a provider's name; `auto` is told from the endpoint's host name."""
     if name != "auto":
-        return PROVIDERS[name]
+        return named(name)
     if not endpoint_url:
         return PROVIDERS["aws"]
     host = (urlsplit(endpoint_url).hostname or "").lower()

@@ -16,8 +16,10 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.aspects impor
     BucketAcl,
     ObjectOwnership,
     PublicAccessBlock,
+    Website,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotAllowed, NotSupported
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotAllowed, NotSupported, error_status
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.retry import BOTO_ERRORS
 
 if TYPE_CHECKING:
     from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import Provider
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 #: Tells our statement from those that others have put into the same policy.
 SID = "SelfhostedMediaPublicRead"
-METHODS = ("auto", "policy", "acl", "bucket_acl", "none")
+#: Tells the statement that says nothing, where a policy may not be without one.
+NOTHING = "SelfhostedMediaNothing"
+METHODS = ("auto", "policy", "acl", "bucket_acl", "website", "none")
 
 
 def clean_prefixes(prefixes: list[str]) -> list[str]:
@@ -45,19 +49,26 @@ def clean_prefixes(prefixes: list[str]) -> list[str]:
 
 
 def method_of(method: str, provider: Provider) -> str:
-    """The method in effect."""
+    """The method in effect, or where the provider table has several the one that is tried first."""
+    if method == "policy" and provider.policy_refused:
+        raise MediaError(f"public_method: policy is not used at {provider.name}: {provider.policy_refused}; use acl")
     return provider.public_method if method == "auto" else method
+
+
+def arn(bucket: str, region: str, below: str = "") -> str:
+    """The name that a policy has for a bucket, or with a pattern for objects below it."""
+    partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    return f"arn:{partition}:s3:::{bucket}/{below}" if below else f"arn:{partition}:s3:::{bucket}"
 
 
 def statement(bucket: str, prefixes: list[str], region: str) -> dict[str, Any]:
     """The policy statement that lets everybody read, not list, what lies under the prefixes."""
-    partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
     return {
         "Sid": SID,
         "Effect": "Allow",
         "Principal": "*",
         "Action": ["s3:GetObject"],
-        "Resource": [f"arn:{partition}:s3:::{bucket}/{prefix}*" for prefix in prefixes],
+        "Resource": [arn(bucket, region, f"{prefix}*") for prefix in prefixes],
     }
 
 
@@ -93,9 +104,10 @@ class Policy(Aspect):
 
     name = "policy"
 
-    def __init__(self, client: S3Client, bucket: str, ours: Optional[dict[str, Any]]) -> None:
+    def __init__(self, client: S3Client, bucket: str, ours: Optional[dict[str, Any]], may_delete: bool = False) -> None:
         super().__init__(client, bucket)
         self._ours = ours
+        self._may_delete = may_delete
         #: the policy that is wanted, once known
         self.left: Any = None
 
@@ -110,12 +122,15 @@ class Policy(Aspect):
     def get(self) -> Any:
         text = self.client.get_bucket_policy(Bucket=self.bucket)["Policy"]
         try:
-            policy = json.loads(text) if text.strip() else None
+            policy: dict[str, Any] = (json.loads(text) if text.strip() else None) or {}
         except ValueError as exc:  # a server that ignores ?policy answers with a listing
             raise NotSupported(
                 f"bucket {self.bucket}: the service has no bucket policies; use public_method: acl or bucket_acl"
             ) from exc
-        return policy or None
+        found = policy.get("Statement")
+        statements = found if isinstance(found, list) else [found]
+        left = [one for one in statements if one and one.get("Sid") != NOTHING]
+        return {**policy, "Statement": left} if left else None
 
     def wanted(self, actual: Any) -> Any:
         self.left = merge_policy(actual, self._ours)
@@ -133,10 +148,28 @@ class Policy(Aspect):
             ) from exc
 
     def put(self, before: Any, after: Any) -> None:
-        if after is None:
+        if after is None and self._may_delete:
             self.client.delete_bucket_policy(Bucket=self.bucket)
-        else:
-            self.client.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(after))
+            return
+        if after is not None:
+            self._put(after)
+            return
+        # A server that does not know a sub-resource takes its DELETE for that of the bucket (Ceph 16.2, rclone): a policy that
+        # says nothing does the same. AWS itself, and who follows it closely, wants at least one statement.
+        try:
+            self._put({"Version": "2012-10-17", "Statement": []})
+        except BOTO_ERRORS as exc:
+            if error_status(exc) != 400:
+                raise
+            self._put({"Version": "2012-10-17", "Statement": [self._nothing()]})
+
+    def _put(self, policy: dict[str, Any]) -> None:
+        self.client.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(policy))
+
+    def _nothing(self) -> dict[str, Any]:
+        """A statement without effect: it forbids to read one key, which nobody uses."""
+        resource = arn(self.bucket, self.client.meta.region_name, NOTHING)
+        return {"Sid": NOTHING, "Effect": "Deny", "Principal": "*", "Action": ["s3:GetObject"], "Resource": [resource]}
 
 
 @dataclass(frozen=True)
@@ -161,8 +194,10 @@ class Publication:
             return []
         by_policy = self.method == "policy" and bool(self.prefixes)
         ours = statement(bucket, self.prefixes, client.meta.region_name) if by_policy else None
-        policy = Policy(client, bucket, ours)
+        policy = Policy(client, bucket, ours, may_delete=provider.name == "aws")
         acl = BucketAcl(client, bucket, public=self.method == "bucket_acl" and bool(self.prefixes))
+        if self.method == "website":
+            return [acl, policy, Website(client, bucket, public=bool(self.prefixes))]
         if not provider.public_access_block:
             return [acl, policy]
         blocks = PublicAccessBlock(

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 
 
 @contextmanager
@@ -23,3 +26,12 @@ def object_client(access: Access, account: Account, **settings: Any) -> Iterator
     finally:
         account.add_requests(client.requests)
         client.close()
+
+
+def find_object(client: ObjectClient, key: bytes) -> Optional[RemoteObject]:
+    """The object that has a key, asked for by itself, without its time; None if there is none."""
+    try:
+        head = client.head(key, f"looking for {shown(key)} in bucket {client.bucket}")
+    except NotThere:
+        return None
+    return RemoteObject(key, head.size, head.etag, 0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import ends_everything
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import run_all
@@ -55,6 +56,8 @@ def delete_objects(client: ObjectClient, keys: list[bytes], account: Account, th
         try:
             client.delete(key, f"deleting {shown(key)} in bucket {client.bucket}")
         except MediaError as exc:
+            if ends_everything(exc):
+                raise
             account.remark("failed", shown(key), str(exc))
         else:
             account.count("deleted")

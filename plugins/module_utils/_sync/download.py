@@ -15,8 +15,8 @@ from typing import BinaryIO, Optional
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import Unreachable
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import md5_told_by, new_md5
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import Gone, Unreachable
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import md5_of_object, new_md5
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown, why_not_a_path
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import create
@@ -41,8 +41,11 @@ class Downloader:
         self._model = os.stat(self.root)
 
     def why_not(self, key: bytes) -> Optional[str]:
-        """The reason why an object cannot become a file below the folder, as it is now, or None."""
-        relative = key[len(self.prefix) :]
+        """The reason why an object cannot become a file of its name below the folder, as it is now, or None."""
+        return self.why_not_at(key[len(self.prefix) :])
+
+    def why_not_at(self, relative: bytes) -> Optional[str]:
+        """The reason why there cannot be a file of a name below the folder, as it is now, or None."""
         reason = why_not_a_path(relative)
         if reason:
             return reason
@@ -55,21 +58,24 @@ class Downloader:
             folder = os.path.dirname(folder)
         return None if os.path.isdir(folder) else _FILE_FOR_FOLDER
 
-    def download(self, remote: RemoteObject) -> int:
+    def download(self, remote: RemoteObject, relative: bytes = b"") -> int:
         """Write an object as a file: under a temporary name beside it, checked, then renamed. Returns its size.
+
+        The file has the key's own name below the folder, unless another is given.
 
         Raises MediaError for a key that cannot be a path below the folder, OSError, or S3Error.
         """
-        reason = self.why_not(remote.key)
+        relative = relative or remote.key[len(self.prefix) :]
+        reason = self.why_not_at(relative)
         if reason:
             raise MediaError(reason)
-        folder, name = self._place(remote.key[len(self.prefix) :])
+        folder, name = self._place(relative)
         for tries_left in reversed(range(_TRIES)):
             try:
                 self._make_folder(folder)
                 return self._write(remote, folder, name)
-            except Unreachable:  # the answer broke off; the client itself tries again only until the body begins
-                if not tries_left:
+            except Unreachable as exc:  # the answer broke off; the client tries again only until the body begins
+                if not tries_left or isinstance(exc, Gone):
                     raise
             except NotADirectoryError:  # another object's file came first
                 raise MediaError(_FILE_FOR_FOLDER) from None
@@ -107,7 +113,7 @@ class Downloader:
                 digest.update(chunk)
                 size += len(chunk)
                 stream.write(chunk)
-        told = md5_told_by(found.head)
+        told = md5_of_object(found.head)
         if found.head.size not in (size, -1) or (told and digest.hexdigest() != told):
             raise Unreachable(f"{doing} failed: what arrived is not what the service says it holds; run again")
         return size

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.absence import remove_probes
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import object_client
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.concurrency import Concurrency
@@ -96,12 +97,14 @@ class Run:
         return share_out(parts.ranges, worker, job.access, processes)
 
     def _give_up_unfinished(self) -> None:
-        """End the multipart uploads of killed runs whose files this run had no reason to upload."""
+        """End the multipart uploads of killed runs whose files this run had no reason to upload, and remove their probes."""
         job = self.job
         if not job.upload or job.changed_since is not None:
             return
         with object_client(job.access, self.account) as client:
             Multipart(client, Unfinished(client.address.url, job.tree.prefix)).abort_unfinished()
+            if not job.overwrite:
+                remove_probes(client, job.tree.prefix)
 
     # -- deletion --------------------------------------------------------------------------------------------------
 

@@ -104,26 +104,37 @@ def _hides_md5(head: Head) -> bool:
     return bool(by_customer) or headers.get("x-amz-server-side-encryption").startswith("aws:kms")
 
 
+def tells_otherwise(remote: RemoteObject, md5: str) -> bool:
+    """Whether the listed ETag looks like the MD5 of other content than that of a known MD5. Encryption does that too."""
+    return bool(md5 and _MD5.fullmatch(remote.etag) and remote.etag != md5)
+
+
 def same_content(client: ObjectClient, tree: Tree, remote: RemoteObject) -> Optional[bool]:
     """Whether a file and its object hold the same bytes; None where the service keeps nothing that could tell.
 
     No request where the listed ETag is the file's MD5, and one where the MD5 is stored with the object or the ETag tells
     otherwise. Raises OSError or S3Error.
     """
-    digest = ""
+    digest = tree.known_md5(remote.key)
     if _MD5.fullmatch(remote.etag):
-        digest = md5_of_file(tree, remote.key)
+        digest = digest or md5_of_file(tree, remote.key)
         if digest == remote.etag:
             return True
     doing = f"reading the metadata of {shown(remote.key)} in bucket {client.bucket}"
     head = client.head(remote.key, doing)
-    recorded = md5_told_by(head) or _recorded(head)
+    recorded = md5_of_object(head)
     if recorded is not None:
         return recorded == (digest or md5_of_file(tree, remote.key))
-    composite = _COMPOSITE.fullmatch(head.etag)
-    if composite is None or _hides_md5(head):
-        return None
-    return _same_parts(client, tree, remote, composite.group(1), int(composite.group(2)), doing)
+    descriptor = tree.descriptor(remote.key)
+    try:
+        return same_parts(client, remote, head, descriptor, doing)
+    finally:
+        os.close(descriptor)
+
+
+def md5_of_object(head: Head) -> Optional[str]:
+    """The MD5 of an object's content: its ETag, or else what its uploader stored with it; None where neither tells."""
+    return md5_told_by(head) or _recorded(head)
 
 
 def _recorded(head: Head) -> Optional[str]:
@@ -138,13 +149,15 @@ def _recorded(head: Head) -> Optional[str]:
     return theirs if _MD5.fullmatch(theirs) else None
 
 
-def _same_parts(
-    client: ObjectClient, tree: Tree, remote: RemoteObject, etag: str, count: int, doing: str
-) -> Optional[bool]:
-    """Compare with the MD5 of the parts' MD5s, which is an object's ETag when it was uploaded in parts."""
+def same_parts(client: ObjectClient, remote: RemoteObject, head: Head, descriptor: int, doing: str) -> Optional[bool]:
+    """Compare an open file with the MD5 of the parts' MD5s, which is an object's ETag when it was uploaded in parts."""
+    composite = _COMPOSITE.fullmatch(head.etag)
+    if composite is None or _hides_md5(head):
+        return None
+    etag, count = composite.group(1), int(composite.group(2))
     told = _told_part_size(client, remote, count, doing)
     for part_size in [told] if told else _possible_part_sizes(remote.size, count):
-        if composite_md5(tree, remote.key, part_size) == etag:
+        if composite_md5(descriptor, part_size) == etag:
             return True
     # With parts of another size the same content has another ETag, so a guessed size that does not fit says nothing.
     return False if told else None
@@ -168,12 +181,8 @@ def _possible_part_sizes(size: int, count: int) -> list[int]:
     return sorted(one for one in sizes if -(-size // one) == count)
 
 
-def composite_md5(tree: Tree, key: bytes, part_size: int) -> str:
-    """The MD5 of the MD5s of a file's parts."""
-    descriptor = tree.descriptor(key)
-    try:
-        size = os.fstat(descriptor).st_size
-        digests = [md5_of_part(descriptor, offset, part_size).digest() for offset in range(0, size, part_size)]
-    finally:
-        os.close(descriptor)
+def composite_md5(descriptor: int, part_size: int) -> str:
+    """The MD5 of the MD5s of an open file's parts."""
+    size = os.fstat(descriptor).st_size
+    digests = [md5_of_part(descriptor, offset, part_size).digest() for offset in range(0, size, part_size)]
     return new_md5(b"".join(digests)).hexdigest()

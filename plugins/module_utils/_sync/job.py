@@ -25,6 +25,9 @@ class Job:
     overwrite: bool = True
     checksum: bool = False
     changed_since: Optional[float] = None
+    #: downloading: when the application began to write to the bucket. What is not on the disk is brought too, and of what
+    #: is on both sides the newer one counts.
+    restore_since: Optional[float] = None
     acl: str = ""
     cache_control: str = ""
     content_types: dict[str, str] = field(default_factory=dict)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import threading
+import time
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Callable, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
@@ -20,6 +22,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.connecti
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.signing import UNSIGNED
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, S3Error
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.absence import UNKNOWN, Absence
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import MD5_METADATA, md5_of_part
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.source import Changing, Source
@@ -28,6 +31,12 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished 
 #: Size of a part unless there would be too many; S3's own lower limit is 5 MiB. R2 wants all but the last of one size.
 PART_SIZE = 8 * 1024 * 1024
 _MIB = 1024 * 1024
+#: For so many seconds a request to begin an upload may be under way, its tries counted.
+_LONGEST_BEGINNING = 600
+#: Seconds by which clocks may differ before services refuse every request.
+_CLOCKS = 900
+#: Services tell whole seconds.
+_SECOND = 1.0
 
 #: Has free threads call a function: Pool.invite.
 Invite = Callable[[Callable[[], None], int], None]
@@ -46,65 +55,147 @@ class Multipart:
     client: ObjectClient
     unfinished: Unfinished
     max_parts: int = 10_000
-    only_absent: bool = False
+    #: how an object that is there already is found out, where it must not be overwritten
+    absence: Optional[Absence] = None
     invite: Invite = lambda _help_out, _helpers: None
 
     def upload(self, source: Source, headers: dict[str, str]) -> None:
-        """Write a file. Raises S3Error, Changing or OSError; then no parts stay behind."""
+        """Write a file. Raises S3Error, Changing or OSError; then no parts stay behind that could not be an object's."""
         part_size = part_size_of(source.size, self.max_parts)
         whole = md5_of_part(source.descriptor, 0, source.size).hexdigest()
         headers = {**headers, f"x-amz-meta-{MD5_METADATA}": whole}
         doing = f"writing {shown(source.key)} in parts to bucket {self.client.bucket}"
         mark = self.unfinished.take(source.key, f"{whole} {part_size} {sorted(headers.items())}")
+        upload: Optional[_Upload] = None
         try:
-            upload = self._resumed(mark, source, part_size, doing) or self._begun(
-                mark, source, part_size, headers, doing
-            )
-            upload.send(self.invite)
-            source.check_unchanged()
-            self._end(upload, whole, doing)
-        except BaseException:
-            self._abort(mark, source.key, doing)
+            upload = self._resumed(mark, source, part_size, doing)
+            upload = upload or self._begun(mark, source, part_size, headers, doing)
+            try:
+                self._carry_out(upload, whole, doing)
+            except S3Error as exc:
+                # A gateway that died while it put the parts together keeps the upload locked, on Ceph for ten minutes.
+                if not (upload.is_ending and exc.code == "InternalError"):
+                    raise
+                upload = self._begun(mark, source, part_size, headers, doing)
+                self._carry_out(upload, whole, doing)
+        except BaseException as exc:
+            if upload is not None and upload.is_ending and not _is_refused(exc):
+                mark.release()  # it may have been put together, or half so: its parts may be an object's
+            else:
+                self._abort(mark, source.key, doing)
             raise
-        mark.remove()
+        mark.is_replaced = True
+        self._abort_former(mark, doing)
+        # A try that was given up may reach the service late: at the end of the run it is looked for again.
+        if mark.is_repeated or mark.former:
+            mark.upload_id = ""
+            mark.write()
+            mark.release()
+        else:
+            mark.remove()
 
     def abort_unfinished(self) -> int:
         """Give up what killed runs of ours have left behind and nobody has taken up; how many there were."""
         marks = self.unfinished.left_behind()
         for mark in marks:
-            self._abort(mark, mark.key, f"giving up an unfinished upload of {shown(mark.key)}")
+            doing = f"giving up an unfinished upload of {shown(mark.key)}"
+            if self._may_be_an_objects(mark, doing):
+                mark.release()
+                continue
+            self._abort_former(mark, doing)
+            self._abort(mark, mark.key, doing)
         return len(marks)
 
+    def _may_be_an_objects(self, mark: Mark, doing: str) -> bool:
+        """Whether parts of an unfinished upload may be those of the object that has the key.
+
+        A gateway that dies after it has written the object, and before it has forgotten the upload, leaves both (Ceph);
+        giving the upload up would then remove the object's content.
+        """
+        if mark.is_replaced:
+            return False
+        try:
+            if not any(self._is_known(mark.key, one, doing) for one in (*mark.former, mark.upload_id) if one):
+                return False
+            head = self.client.head(mark.key, doing)
+        except NotThere:
+            return False
+        except MediaError:
+            return True
+        if not head.metadata(MD5_METADATA):
+            return False  # somebody else's, from parts of their own
+        try:
+            written = parsedate_to_datetime(head.headers.get("last-modified")).timestamp()
+        except (TypeError, ValueError):
+            return True
+        return written >= mark.begun - _CLOCKS
+
+    def _is_known(self, key: bytes, upload_id: str, doing: str) -> bool:
+        try:
+            self.client.parts(key, upload_id, doing)
+        except NotThere:
+            return False
+        return True
+
+    def _abort_former(self, mark: Mark, doing: str) -> None:
+        """Give up uploads that another one of the same key has replaced: no object has their parts any more."""
+        for upload_id in list(mark.former):
+            try:
+                self.client.abort_parts(mark.key, upload_id, doing)
+            except NotThere:
+                pass
+            except MediaError:
+                continue  # a later run can do it
+            mark.former.remove(upload_id)
+
     def _begun(self, mark: Mark, source: Source, part_size: int, headers: dict[str, str], doing: str) -> _Upload:
-        mark.upload_id = self.client.begin_parts(source.key, headers, doing)
+        if mark.upload_id:
+            mark.former.append(mark.upload_id)
+        mark.upload_id, mark.begun, mark.is_repeated, mark.is_replaced = "", time.time(), False, False
         mark.write()
+        mark.upload_id = self.client.begin_parts(source.key, headers, doing, mark.repeat)
+        mark.write()
+        if mark.is_repeated:
+            self._abort_nameless(mark, source.key, doing)
         return _Upload(self.client, source, mark.upload_id, part_size, doing)
 
     def _resumed(self, mark: Mark, source: Source, part_size: int, doing: str) -> Optional[_Upload]:
         """The upload that a killed run has begun, with what it has sent; None where there is none of this content."""
         if not mark.upload_id:
+            self._abort_nameless(mark, source.key, doing)
             return None
         if not mark.is_same:
-            with contextlib.suppress(MediaError):  # what matters is the new one, which takes its place in the note
-                self.client.abort_parts(source.key, mark.upload_id, doing)
-            return None
+            return None  # the new one takes its place, and gives it up in the end
         try:
             there = self.client.parts(source.key, mark.upload_id, doing)
         except NotThere:
+            mark.upload_id = ""
             return None
         upload = _Upload(self.client, source, mark.upload_id, part_size, doing)
         for part in there:
             upload.take_over(part.number, part.size, part.etag)
         return upload
 
+    def _carry_out(self, upload: _Upload, whole: str, doing: str) -> None:
+        upload.send(self.invite)
+        upload.source.check_unchanged()
+        self._end(upload, whole, doing)
+
     def _end(self, upload: _Upload, whole: str, doing: str) -> None:
         key = upload.source.key
-        # Ceph 16 ignores If-None-Match when parts are put together.
-        if self.only_absent and self._found(key, doing) is not None:
-            raise S3Error(f"{shown(key)} is in bucket {self.client.bucket} already", "PreconditionFailed", 412)
-        headers = {"if-none-match": "*"} if self.only_absent else {}
+        headers: dict[str, str] = {}
+        if self.absence is not None:
+            self.absence.check(key)  # always: Ceph 16 ignores the header when parts are put together
+            headers = self.absence.headers()
+        etags = sorted(upload.etags.items())
+        upload.is_ending = True
         try:
-            self.client.end_parts(key, upload.upload_id, sorted(upload.etags.items()), headers, doing)
+            try:
+                self.client.end_parts(key, upload.upload_id, etags, headers, doing)
+            except S3Error as exc:
+                if not headers or exc.status not in UNKNOWN:
+                    raise
+                self.client.end_parts(key, upload.upload_id, etags, {}, doing)  # it knows the header with PUT only
         except NotThere:
             # Put together already by a try whose answer was lost?
             if self._found(key, doing) != whole:
@@ -117,6 +208,21 @@ class Multipart:
         except NotThere:
             return None
 
+    def _abort_nameless(self, mark: Mark, key: bytes, doing: str) -> None:
+        """Give up uploads of a key that we have begun without ever learning their ids: killed, or the answer was lost.
+
+        They are told by when they were begun, and by holding no part: we send none before the id is noted.
+        """
+        if not mark.begun:
+            return
+        with contextlib.suppress(MediaError):  # else the bucket's own lifecycle rules do it
+            uploads, now = self.client.uploads(key, doing)
+            begun = mark.begun + now - time.time()
+            for one in uploads:
+                is_in_time = begun - 2 * _SECOND <= one.begun <= begun + _LONGEST_BEGINNING
+                if is_in_time and one.upload_id != mark.upload_id and not self.client.parts(key, one.upload_id, doing):
+                    self.client.abort_parts(key, one.upload_id, doing)
+
     def _abort(self, mark: Mark, key: bytes, doing: str) -> None:
         if mark.upload_id:
             try:
@@ -126,7 +232,14 @@ class Multipart:
             except MediaError:
                 mark.release()  # the first error matters; the note stays, so that a later run can do it
                 return
-        mark.remove()
+        else:
+            self._abort_nameless(mark, key, doing)
+        if mark.former:
+            mark.upload_id = ""
+            mark.write()
+            mark.release()
+        else:
+            mark.remove()
 
 
 @dataclass
@@ -139,6 +252,8 @@ class _Upload:
     part_size: int
     doing: str
     etags: dict[int, str] = field(default_factory=dict)
+    #: whether the service was asked to put the parts together
+    is_ending: bool = False
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -205,6 +320,11 @@ class _Upload:
                 raise Changing from None  # between hashing and sending
             raise
         return etag
+
+
+def _is_refused(exc: BaseException) -> bool:
+    """Whether the service has said that it did not do what it was asked for."""
+    return isinstance(exc, S3Error) and 400 <= exc.status < 500
 
 
 def _place(stretch: FilePart) -> tuple[int, int, int]:

@@ -26,6 +26,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import
 
 #: More than this many would rather compete with the site's own work than help.
 _MOST = 4
+#: Seconds after which the parent looks up from waiting: an interruption that came just before it would not wake it.
+_LOOK_UP = 1.0
 
 
 class Worker(Protocol):
@@ -96,7 +98,7 @@ class _Team:
         waiting = set(self._workers)
         left, is_over = iter(spans), False
         while waiting:
-            for connection in cast("list[Connection]", wait(list(waiting))):
+            for connection in cast("list[Connection]", wait(list(waiting), _LOOK_UP)):
                 try:
                     question, given = connection.recv()
                 except (EOFError, ConnectionError):

@@ -44,9 +44,17 @@ class _Point(NamedTuple):
 
 
 def split(tree: Tree) -> Split:
-    """Look at a sample of the tree's folders and cut its keys into ranges. Folders that cannot be read count as empty."""
-    points, read = _sample(tree)
-    points.sort()
+    """Look at a sample of the tree's folders, or at all keys if they are known, and cut them into ranges.
+
+    Folders that cannot be read count as empty.
+    """
+    keys = tree.listed_keys()
+    if keys is not None:
+        points = [_Point(key, 1.0) for key in keys]
+        read: dict[bytes, list[bytes]] = {}
+    else:
+        points, read = _sample(tree)
+        points.sort()
     estimate = sum(point.weight for point in points)
     count = min(_MOST_RANGES, max(int(estimate // _KEYS), _LEAST_RANGES if estimate > _FEW else 1))
     cuts = _quantiles(points, estimate, count)

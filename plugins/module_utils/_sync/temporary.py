@@ -17,11 +17,13 @@ import stat
 
 #: How their names begin.
 TEMPORARY = b".selfhosted-media-"
-_NAME = re.compile(re.escape(TEMPORARY) + rb"[0-9a-f]{16}")
+#: How the names of objects begin with which a service is tried out, s3_preflight's too; they never take part either.
+PROBE = TEMPORARY + b"probe-"
+_NAME = re.compile(re.escape(TEMPORARY) + rb"(probe-)?[0-9a-f]{16}")
 
 
 def is_temporary(name: bytes) -> bool:
-    """Whether a file's name, without its folder, is one that create() makes."""
+    """Whether a file's name, without its folder, is one of ours: of create()'s or of a probe."""
     return bool(_NAME.fullmatch(name))
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, S3Error, WrongCredentials
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import NotThere, S3Error, ends_everything
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.absence import Absence
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import object_client
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import find_object, object_client
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.concurrency import Concurrency
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.decide import Action, Strategy
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.decide import Action, Restoration, Strategy
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.delete import Extras
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.download import Downloader
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
@@ -36,10 +37,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams imp
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import remove_dead
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Unfinished
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.upload import Dress, Uploader
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders, LocalFile, latest_ns, walk
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders, LocalFile, is_changed
 
-#: Linux stamps files with the time of its last tick, which is up to 10 ms behind the clock that told when a run began.
-_TICK_NS = 20_000_000
 #: Largest file, in bytes, that goes over the lane: so much for each connection is held in memory.
 _SMALL = 256 * 1024
 
@@ -76,7 +75,11 @@ class Transfer:
 
     def __post_init__(self) -> None:
         job = self.job
-        self._strategy = Strategy(job.upload, job.overwrite, job.checksum, job.changed_since is not None)
+        self._strategy: Union[Strategy, Restoration] = Strategy(
+            job.upload, job.overwrite, job.checksum, job.changed_since is not None, job.tree.known_md5
+        )
+        if job.restore_since is not None:
+            self._strategy = Restoration(int(job.restore_since * 1e9), job.checksum)
         self._extras = Extras(job.max_delete if job.delete else 0)
         self._tree = job.tree
         if not job.upload and not self.dry:
@@ -109,13 +112,14 @@ class Transfer:
         if not job.upload:
             self._downloader = Downloader(client, job.tree.root, job.tree.prefix, self.pace)
             return
+        self._absence = None if job.overwrite else Absence(client, job.tree.prefix)
         unfinished = Unfinished(client.address.url, job.tree.prefix)
         self._uploader = Uploader(
             client,
             job.tree,
             Dress(job.acl, job.cache_control, job.content_types),
-            Multipart(client, unfinished, job.max_parts, not job.overwrite, pool.invite),
-            only_absent=not job.overwrite,
+            Multipart(client, unfinished, job.max_parts, self._absence, pool.invite),
+            absence=self._absence,
             record_md5=job.checksum,
         )
 
@@ -129,13 +133,13 @@ class Transfer:
 
     def _pairs(self, span: Range) -> Iterator[Pair]:
         job = self.job
-        files = walk(self._tree, self._report, span, self.folders)
+        files = self._tree.walk(self._report, span, self.folders)
         if job.changed_since is None:
             return merge(files, self._objects(span))
         since_ns = int(job.changed_since * 1e9)
         if job.upload:
             # The files' own times tell what is new: no listing, so it takes seconds even for a large tree.
-            return (Pair(file.key, file, None) for file in files if _is_changed(file, since_ns))
+            return (Pair(file.key, file, None) for file in files if is_changed(file, since_ns))
         newer = (found for found in self._objects(span) if self._is_newer(found, since_ns))
         return (pair for pair in merge(files, newer) if pair.remote is not None)
 
@@ -170,7 +174,9 @@ class Transfer:
             return False
         if local.size > _SMALL:
             return False
-        return step.action is Action.TRANSFER and (job.overwrite or job.changed_since is None)
+        if step.action is not Action.TRANSFER:
+            return False
+        return self._absence is None or (job.changed_since is None and self._absence.is_kept)
 
     def _prepare(self, step: Step) -> Put:
         local = step.pair.local
@@ -187,7 +193,7 @@ class Transfer:
     # -- one pair --------------------------------------------------------------------------------------------------
 
     def _name(self, key: bytes) -> str:
-        return shown(key[len(self.job.tree.prefix) :])
+        return shown(self.job.tree.name_of(key))
 
     def _note(self, action: Action, pair: Pair, reason: str = "there with other content; not overwritten") -> None:
         if action is Action.SKIP:
@@ -225,7 +231,7 @@ class Transfer:
     def _count_failure(self, key: bytes, exc: Exception) -> None:
         """Count what failed for a key. Raises it when no other key can succeed either."""
         upload, name = self.job.upload, self._name(key)
-        if isinstance(exc, WrongCredentials) or (isinstance(exc, NotThere) and exc.code == "NoSuchBucket"):
+        if ends_everything(exc):
             raise exc
         if isinstance(exc, NotThere) and not upload:
             self.account.remark("vanished", name, str(exc))  # removed by the application since it was listed
@@ -257,7 +263,7 @@ class Transfer:
 
     def _is_there(self, pair: Pair) -> bool:
         """Whether an object has the key already; if so it is counted, as the same or as a conflict."""
-        found = self._head(pair.key)
+        found = find_object(self._client, pair.key)
         return found is not None and self._is_compared(pair._replace(remote=found))
 
     def _is_compared(self, pair: Pair) -> bool:
@@ -267,7 +273,7 @@ class Transfer:
         same: Optional[bool] = False
         if pair.local.size == pair.remote.size:
             same = same_content(self._client, self.job.tree, pair.remote)
-        action = Action.SKIP if same else self._strategy.settle(False)
+        action = Action.SKIP if same else self._strategy.settle(pair, self._listing.clock.ahead_ns)
         if action is Action.TRANSFER:
             return False
         if same is None:
@@ -275,14 +281,3 @@ class Transfer:
         else:
             self._note(action, pair)
         return True
-
-    def _head(self, key: bytes) -> Optional[RemoteObject]:
-        try:
-            head = self._client.head(key, f"looking for {shown(key)} in bucket {self._client.bucket}")
-        except NotThere:
-            return None
-        return RemoteObject(key, head.size, head.etag, 0)
-
-
-def _is_changed(file: LocalFile, since_ns: int) -> bool:
-    return latest_ns(max(file.mtime_ns, file.ctime_ns)) + _TICK_NS >= since_ns

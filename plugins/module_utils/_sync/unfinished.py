@@ -15,7 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 
@@ -34,23 +34,36 @@ class Mark:
     #: fingerprint of what is uploaded, and how
     what: str = ""
     upload_id: str = ""
+    #: uploads of the same key that were begun before it, to be given up once its object is there
+    former: list[str] = field(default_factory=list)
+    #: whether the object that has the key was made by another upload than the former ones
+    is_replaced: bool = False
+    #: when it was begun, by our clock: without an id, its process was killed before it knew it
+    begun: float = 0.0
     #: whether the upload that was found is of what is now to be uploaded
     is_same: bool = False
     _path: str = ""
     _descriptor: Optional[int] = None
+    #: whether the request to begin it was sent more than once
+    is_repeated: bool = False
+
+    def repeat(self) -> None:
+        """The request to begin it is sent once more: nobody knows whether the service has carried out the one before."""
+        self.is_repeated = True
 
     def write(self) -> None:
-        """Note the upload's id. Where that is not possible it is done without."""
+        """Note the upload: before it is begun, then with its id. Where that is not possible it is done without."""
         if self._descriptor is None:
             return
-        fields = {"scope": self.scope, "key": os.fsdecode(self.key), "what": self.what, "upload_id": self.upload_id}
+        fields: dict[str, Any] = {"scope": self.scope, "key": os.fsdecode(self.key), "what": self.what}
+        fields.update(upload_id=self.upload_id, former=self.former, replaced=self.is_replaced, begun=str(self.begun))
         with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, json.dumps(fields).encode(), 0)
 
     def remove(self) -> None:
         """Forget the upload: it has ended."""
-        self.upload_id = ""
+        self.upload_id, self.former, self.begun = "", [], 0.0
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
@@ -87,7 +100,8 @@ class Unfinished:
         mark._path, mark._descriptor = path, descriptor
         fields = _read(descriptor)
         if fields.get("scope") == self._scope and fields.get("key") == os.fsdecode(key):
-            mark.upload_id = str(fields.get("upload_id", ""))
+            mark.upload_id, mark.begun = str(fields.get("upload_id", "")), _moment(fields)
+            mark.former, mark.is_replaced = _former(fields), fields.get("replaced") is True
             mark.is_same = fields.get("what") == mark.what
         return mark
 
@@ -109,8 +123,11 @@ class Unfinished:
             fields = _read(descriptor)
             key = os.fsencode(str(fields.get("key", "")))
             if fields.get("scope") == self._scope and key.startswith(self._prefix):
-                upload_id = str(fields.get("upload_id", ""))
-                marks.append(Mark(self._scope, key, "", upload_id, False, path, descriptor))
+                upload_id, former = str(fields.get("upload_id", "")), _former(fields)
+                replaced = fields.get("replaced") is True
+                marks.append(
+                    Mark(self._scope, key, "", upload_id, former, replaced, _moment(fields), False, path, descriptor)
+                )
             else:
                 os.close(descriptor)
         return marks
@@ -131,6 +148,18 @@ def _locked(path: str, flags: int) -> Optional[int]:
         if os.fstat(descriptor).st_nlink:
             return descriptor
         os.close(descriptor)  # its owner removed it just now
+
+
+def _moment(fields: dict[str, Any]) -> float:
+    try:
+        return float(fields.get("begun", 0))
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _former(fields: dict[str, Any]) -> list[str]:
+    told = fields.get("former")
+    return [str(one) for one in told] if isinstance(told, list) else []
 
 
 def _read(descriptor: int) -> dict[str, Any]:

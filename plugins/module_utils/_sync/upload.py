@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.absence import Absence
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.content_type import guess
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import MD5_METADATA, new_md5
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
@@ -32,12 +34,14 @@ class Dress:
     #: content types by extension, dot included; they win over the guess by name
     content_types: dict[str, str] = field(default_factory=dict)
 
-    def headers(self, key: bytes) -> dict[str, str]:
-        """The headers of a key's object."""
-        kind = guess(key.decode("utf-8"), self.content_types)
-        headers = {"content-type": kind.content_type}
-        if kind.content_encoding:
-            headers["content-encoding"] = kind.content_encoding
+    def headers(self, key: bytes, content_type: str = "") -> dict[str, str]:
+        """The headers of a key's object, whose content type is guessed unless it is known."""
+        headers = {"content-type": content_type}
+        if not content_type:
+            kind = guess(key.decode("utf-8"), self.content_types)
+            headers["content-type"] = kind.content_type
+            if kind.content_encoding:
+                headers["content-encoding"] = kind.content_encoding
         if self.cache_control:
             headers["cache-control"] = self.cache_control
         if self.acl:
@@ -53,7 +57,7 @@ class Uploader:
     tree: Tree
     dress: Dress
     multipart: Multipart
-    only_absent: bool = False
+    absence: Optional[Absence] = None
     #: store the MD5 with every object, not only with those in parts: where a bucket encrypts, no ETag tells it
     record_md5: bool = False
 
@@ -61,13 +65,13 @@ class Uploader:
         """Write the file that has a key; its size. Taken again when it changes before the object is there.
 
         Raises FileNotFoundError when it has vanished, OSError when it cannot be read, Changing, or S3Error; the status
-        of that is 412 where only_absent is set and there is an object already.
+        of that is 412 where only what is absent is written and there is an object already.
         """
         for tries_left in reversed(range(_TRIES)):
             with Source(self.tree, key) as source:
                 try:
                     if source.size > PART_SIZE:
-                        self.multipart.upload(source, self.dress.headers(key))
+                        self.multipart.upload(source, self._headers(key))
                     else:
                         self._whole(source)
                     source.check_unchanged()  # else its last change would never be seen: the object is newer
@@ -86,15 +90,20 @@ class Uploader:
 
     def _whole(self, source: Source) -> None:
         data, headers = self._read(source)
+        if self.absence is not None and not self.absence.is_kept:
+            self.absence.check(source.key)
         self.client.put(source.key, data, headers, f"writing {shown(source.key)} to bucket {self.client.bucket}")
+
+    def _headers(self, key: bytes) -> dict[str, str]:
+        return self.dress.headers(key, self.tree.content_type_of(key))
 
     def _read(self, source: Source) -> tuple[bytes, dict[str, str]]:
         """A file's content, and the headers of its object."""
         data = source.read_all()
         source.check_unchanged()
-        headers = self.dress.headers(source.key)
+        headers = self._headers(source.key)
         if self.record_md5:
             headers[f"x-amz-meta-{MD5_METADATA}"] = new_md5(data).hexdigest()
-        if self.only_absent:
-            headers["if-none-match"] = "*"
+        if self.absence is not None:
+            headers.update(self.absence.headers())
         return data, headers

@@ -15,10 +15,11 @@ from typing import NamedTuple, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import ends_everything
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import object_client
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.clients import find_object, object_client
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.concurrency import Concurrency
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import same_content, tells_otherwise
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import AUTOMATIC_CONCURRENCY
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
@@ -30,7 +31,12 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams imp
     objects,
     run_side_by_side,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders, LocalFile, Tree, walk
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import (
+    Folders,
+    LocalFile,
+    Tree,
+    is_changed,
+)
 
 
 class Finding(Enum):
@@ -88,6 +94,8 @@ class Check:
     missing_allowed: bool = False
     different_allowed: bool = False
     older_than: Optional[float] = None
+    #: only what has changed since, each object asked for by itself: no listing
+    changed_since: Optional[float] = None
     sample: int = 0
     seed: int = 0
     #: worker processes; None: what the number of files is worth on this machine
@@ -169,12 +177,23 @@ class Comparison:
 
     def _go_through(self, span: Range, pool: Pool[Pair]) -> None:
         tree = self.check.tree
-        files = self._older(walk(tree, self._report, span, self.folders))
-        for pair in merge(files, objects(self._listing, tree, span, self.in_order)):
-            if not self.check.checksum:
+        files = self._older(tree.walk(self._report, span, self.folders))
+        for pair in self._pairs(files, span):
+            if not self._asks:
                 self._look(pair)
             elif not pool.put(pair):
                 return
+
+    @property
+    def _asks(self) -> bool:
+        """Whether a pair takes requests of its own, or a file has to be hashed."""
+        return self.check.checksum or self.check.changed_since is not None
+
+    def _pairs(self, files: Iterator[LocalFile], span: Range) -> Iterator[Pair]:
+        since = self.check.changed_since
+        if since is None:
+            return merge(files, objects(self._listing, self.check.tree, span, self.in_order))
+        return (Pair(file.key, file, None) for file in files if is_changed(file, int(since * 1e9)))
 
     def _older(self, files: Iterator[LocalFile]) -> Iterator[LocalFile]:
         """Leave out what the application has written since a moment: a running site is copied, then caught up with."""
@@ -192,7 +211,7 @@ class Comparison:
         self.account.remark("failed" if incomplete else "ignored", shown(relative), reason)
 
     def _look(self, pair: Pair) -> None:
-        name = shown(pair.key[len(self.check.tree.prefix) :])
+        name = shown(self.check.tree.name_of(pair.key))
         try:
             finding, reason = self._find(pair)
         except FileNotFoundError:
@@ -200,6 +219,8 @@ class Comparison:
         except OSError as exc:
             self.account.remark("failed", name, exc.strerror or str(exc))
         except MediaError as exc:
+            if ends_everything(exc):
+                raise
             self.account.remark(Finding.UNVERIFIABLE.value, name, str(exc))
         else:
             if finding is Finding.VERIFIED and pair.local is not None:
@@ -211,13 +232,15 @@ class Comparison:
 
     def _find(self, pair: Pair) -> tuple[Finding, str]:
         local, remote = pair.local, pair.remote
+        if self.check.changed_since is not None:
+            remote = find_object(self._client, pair.key)
         if local is None:
             return Finding.EXTRA, "no file of this name in the folder"
         if remote is None:
             return Finding.MISSING, "not in the bucket"
         if local.size != remote.size:
             return Finding.DIFFERENT, f"{local.size} bytes in the folder, {remote.size} in the bucket"
-        if not self.check.checksum:
+        if not self.check.checksum and not tells_otherwise(remote, self.check.tree.known_md5(pair.key)):
             return Finding.VERIFIED, ""
         same = same_content(self._client, self.check.tree, remote)
         if same is None:

@@ -42,6 +42,15 @@ def latest_ns(time_ns: int) -> int:
     return time_ns if time_ns % 1_000_000_000 else time_ns + 999_999_999
 
 
+#: Linux stamps files with the time of its last tick, which is up to 10 ms behind the clock that told a moment.
+_TICK_NS = 20_000_000
+
+
+def is_changed(file: LocalFile, since_ns: int) -> bool:
+    """Whether a file's content or status may have changed at a moment or after it."""
+    return latest_ns(max(file.mtime_ns, file.ctime_ns)) + _TICK_NS >= since_ns
+
+
 #: Told about a name that cannot take part: (relative name, reason, whether that makes the run incomplete).
 Report = Callable[[bytes, str, bool], None]
 
@@ -61,6 +70,26 @@ class Tree:
     def path_of(self, key: bytes) -> bytes:
         """The path of the file that has a key."""
         return b"%s/%s" % (self.root, key[len(self.prefix) :])
+
+    def name_of(self, key: bytes) -> bytes:
+        """What the file that has a key is called in messages."""
+        return key[len(self.prefix) :]
+
+    def content_type_of(self, _key: bytes) -> str:
+        """The content type of a key's object where something tells it; nothing: it is guessed from the name."""
+        return ""
+
+    def known_md5(self, _key: bytes) -> str:
+        """The MD5 of the file that has a key where it is known; then times tell nothing."""
+        return ""
+
+    def listed_keys(self) -> Optional[list[bytes]]:
+        """The keys of all files, sorted, where they are known without walking."""
+        return None
+
+    def walk(self, report: Report, span: Range = ALL_KEYS, folders: Optional[Folders] = None) -> Iterator[LocalFile]:
+        """Yield the files whose keys lie in a range, in key order."""
+        return walk(self, report, span, folders)
 
     def open(self, key: bytes) -> BinaryIO:
         """Open the file that has a key, for reading. Raises OSError, also for what is no file inside the folder any more."""

@@ -18,7 +18,8 @@ class User(AbstractUser):
 class Book(models.Model):
     """A title with a cover."""
 
-    title = models.CharField(max_length=255)
+    # BookWyrm has texts with a collation of their own, which PostgreSQL does not search within
+    title = models.CharField(max_length=255, db_collation="NOCASE")
     cover = models.ImageField(upload_to="covers/", blank=True, max_length=255)
 
 

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             name="Book",
             fields=[
                 ("id", models.AutoField(auto_created=True, primary_key=True, serialize=False)),
-                ("title", models.CharField(max_length=255)),
+                ("title", models.CharField(db_collation="NOCASE", max_length=255)),
                 ("cover", models.ImageField(blank=True, max_length=255, upload_to="covers/")),
             ],
         ),

@@ -1,0 +1,108 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What docker and docker compose tell of the containers on this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import shutil
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed, Runner
+
+USUAL_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
+LABEL = "com.docker.compose."
+#: Of compose's services, without what "compose run" left behind.
+OF_SERVICES = ("--filter", f"label={LABEL}oneoff=False")
+Container = dict[str, Any]
+
+
+class NoAnswer(MediaError):
+    """The docker command is there, but its daemon does not answer."""
+
+
+def containers(chosen: Sequence[str] = OF_SERVICES) -> list[Container]:
+    """All containers that are chosen, whether they run or not."""
+    runner, listing = Runner("/", timeout=60), ["docker", "ps", "-aq", *chosen]
+    try:
+        ids = runner.run(listing, "asking docker").split()
+    except CommandFailed as exc:
+        raise NoAnswer(f"docker is installed but does not answer: {exc}") from exc
+    return inspected(["docker", "inspect"], ids)
+
+
+def inspected(command: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    """What docker tells of things by these names."""
+    if not names:
+        return []
+    # Those that have gone since they were listed make the command fail, but the others are told all the same.
+    line = ["/bin/sh", "-c", '"$@" || true', "sh", *command, *names]
+    told: list[dict[str, Any]] = json.loads(Runner("/", timeout=60).run(line, "asking docker") or "[]")
+    return told
+
+
+def label(container: Container, name: str) -> str:
+    """One of compose's labels."""
+    return str((container["Config"].get("Labels") or {}).get(LABEL + name, ""))
+
+
+def runs(container: Container) -> bool:
+    return bool(container["State"].get("Running"))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two paths name one folder."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def variables(entries: Optional[Sequence[str]]) -> dict[str, str]:
+    """An environment that is told as a list of NAME=value."""
+    return dict(entry.split("=", 1) for entry in entries or () if "=" in entry)
+
+
+def files_of(home: str, container: Container) -> list[str]:
+    """The compose files that a container was made with."""
+    # compose 1 tells the files as they were given, compose 2 with their folder
+    return [os.path.join(home, name) for name in label(container, "project.config_files").split(",") if name]
+
+
+def env_files_of(home: str, container: Container) -> list[str]:
+    """The files that compose was given by --env-file when it made a container, instead of .env."""
+    names = label(container, "project.environment_file").split(",")
+    return [os.path.join(home, name) for name in names if name and os.path.exists(os.path.join(home, name))]
+
+
+def command_of(home: str, project: str = "", files: Sequence[str] = (), env_files: Sequence[str] = ()) -> list[str]:
+    """The compose command for a project in a folder; the files are named unless compose finds them by itself."""
+    runner = Runner(home, timeout=60)
+    try:
+        runner.run(["docker", "compose", "version"], "asking for docker compose")
+        command = ["docker", "compose"]
+    except CommandFailed:
+        if shutil.which("docker-compose") is None:
+            raise MediaError("neither 'docker compose' nor docker-compose is there; install one of them") from None
+        command = ["docker-compose"]
+    if files and list(files) not in [[os.path.join(home, name)] for name in USUAL_FILES]:
+        command += ["--project-directory", home, *(word for name in files for word in ("-f", name))]
+    command += [word for name in env_files for word in ("--env-file", name)]
+    return [*command, "-p", project] if project else command
+
+
+def mounts_of(container: Container) -> list[tuple[str, str]]:
+    """Paths inside a container and where they lie on the host, the longest first: of volumes and bind mounts."""
+    found = [(mount["Destination"], mount["Source"]) for mount in container.get("Mounts") or [] if mount.get("Source")]
+    return sorted(found, key=lambda mount: len(mount[0]), reverse=True)
+
+
+def on_host(path: str, mounts: Sequence[tuple[str, str]]) -> Optional[str]:
+    """Where on the host a path inside the container lies; None if in the container alone."""
+    for inside, outside in mounts:
+        inner = posixpath.relpath(path, inside)
+        if inner != ".." and not inner.startswith("../"):
+            return os.path.normpath(os.path.join(outside, inner))
+    return None
