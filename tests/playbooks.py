@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
+from uuid import uuid4
 
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading import read
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
@@ -250,24 +251,35 @@ def in_background(work: Any) -> Iterator[None]:
 
 @dataclass
 class Watch:
-    """Looks at the front page every 50 ms and notes when it answered."""
+    """Looks at the front page again and again, past any cache, and notes whether it answered.
+
+    Outages are counted, not timed: on a busy machine any answer takes its time.
+    """
 
     site: StandIn
-    answered: list[float] = field(default_factory=list)
-    statuses: set[int] = field(default_factory=set)
+    #: seconds between two looks
+    pause: float = 0.05
+    #: of each look when it ended, and the status; 0 where nobody answered
+    looks: list[tuple[float, int]] = field(default_factory=list)
 
     def __call__(self) -> None:
+        status = 0
         with contextlib.suppress(OSError, http.client.HTTPException):
-            status = fetch(self.site.absolute("?n=1")).status
-            self.statuses.add(status)
-            if status == 200:
-                self.answered.append(time.time())
-        time.sleep(0.05)
+            status = fetch(self.site.absolute(f"?n=1&fresh={uuid4().hex}")).status
+        self.looks.append((time.time(), status))
+        time.sleep(self.pause)
 
     @property
-    def gaps(self) -> list[float]:
-        """The times between two answers, the longest first."""
-        return sorted((after - before for before, after in zip(self.answered, self.answered[1:])), reverse=True)
+    def statuses(self) -> set[int]:
+        """What was answered when something was."""
+        return {status for _when, status in self.looks} - {0}
+
+    @property
+    def outages(self) -> list[float]:
+        """How long the page was away each time, in seconds between the two answers around it."""
+        answered = [(when, number) for number, (when, status) in enumerate(self.looks) if status == 200]
+        pairs = zip(answered, answered[1:])
+        return [after - before for (before, first), (after, second) in pairs if second > first + 1]
 
 
 @dataclass

@@ -87,23 +87,33 @@ class Containers(Host):
         """The attributes of the containers that are made for the project while the block runs, complete at its end.
 
         They are listened to: asked afterwards, docker knows the last 256 events, and every health check is three.
+        That of a volume which is made for it shows that docker is heard, at the beginning, and that all came, at the end.
         """
-        command = ["docker", "events", "--since", str(time.time()), "--filter", "event=create"]
-        command += [
-            "--filter",
-            f"label=com.docker.compose.project={self.name}",
-            "--format",
-            "{{json .Actor.Attributes}}",
-        ]
+        command = ["docker", "events", "--filter", "event=create", "--format", "{{json .}}"]
         made: list[dict[str, str]] = []
-        with tempfile.TemporaryFile("w+") as told:
+        with tempfile.NamedTemporaryFile("w+") as told:
             with subprocess.Popen(command, cwd=self.folder, env=self._environment, stdout=told) as listener:
                 try:
+                    self._wait_until_heard(Path(told.name))
                     yield made
+                    self._wait_until_heard(Path(told.name))
                 finally:
                     listener.terminate()
-            told.seek(0)
-            made += [json.loads(line) for line in told]
+            events = [json.loads(line)["Actor"]["Attributes"] for line in Path(told.name).read_text().splitlines()]
+        made += [one for one in events if one.get("com.docker.compose.project") == self.name and "image" in one]
+
+    def _wait_until_heard(self, told: Path, seconds: float = 60) -> None:
+        """Make volumes until a listener to docker's events has told of one."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            volume = f"heard-{uuid4().hex}"
+            self.docker("volume", "create", volume)
+            self.docker("volume", "rm", volume)
+            for _look in range(20):
+                if volume in told.read_text():
+                    return
+                time.sleep(0.05)
+        raise RuntimeError(f"docker events told nothing within {seconds} s")
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -177,9 +177,7 @@ def test_no_upload_is_lost(migrated: Migrated) -> None:
 def test_the_site_answers_but_for_the_restart(migrated: Migrated) -> None:
     switch = migrated.run.results("Stop, copy what is new, write the settings, start")[0]
     assert switch["stop_seconds"] <= switch["restart_seconds"] + 5
-    longest, second = migrated.watch.gaps[:2]
-    assert longest <= switch["stop_seconds"] + 1
-    assert second < 2
+    assert len(migrated.watch.outages) == 1
     assert migrated.watch.statuses == {200}
     assert f"stood still for {switch['stop_seconds']} s" in migrated.run.output
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import os
 import signal
 import socket
 import subprocess
@@ -84,10 +86,12 @@ def wait_for_http(url: str, process: subprocess.Popen[bytes], seconds: float = 3
     raise RuntimeError(f"{url} did not answer within {seconds} s")
 
 
-def _die_with_parent() -> None:
-    """In the new process: have the kernel kill it when the thread that started it ends, in whatever way (Linux only)."""
+def die_with(parent: int) -> None:
+    """In a new process: have the kernel kill it when the thread that started it ends, in whatever way (Linux only)."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
 
 
 @contextlib.contextmanager
@@ -96,7 +100,12 @@ def running(command: list[str], log: Path, **options: Any) -> Iterator[subproces
     output: IO[bytes]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=_die_with_parent, **options
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=functools.partial(die_with, os.getpid()),
+            **options,
         )
     try:
         yield process

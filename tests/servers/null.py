@@ -28,7 +28,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Optional
 
-from . import Server, _die_with_parent, free_port, running, wait_for_http
+from . import Server, die_with, free_port, running, wait_for_http
 
 ROOT = Path(__file__).parents[2]
 XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -256,11 +256,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     counts = Counts(options.processes)
-    children = []
+    children, parent = [], os.getpid()
     for number in range(1, options.processes):
         child = os.fork()
         if not child:
-            _die_with_parent()
+            die_with(parent)
             counts.own = number
             serve(listen(options.address, options.port), counts)
         children.append(child)
