@@ -13,6 +13,7 @@ import fcntl
 import itertools
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -29,6 +30,7 @@ from ansible_collections.selfhosted.media.tests.chaos.engine import md5
 from ansible_collections.selfhosted.media.tests.dotenv_readers import read_by_all
 from ansible_collections.selfhosted.media.tests.playbooks import StandIn, Visitors, in_background, standin
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
+from botocore.exceptions import ClientError
 
 KILLS = int(os.environ.get("CHAOS_PLAYBOOK_KILLS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
@@ -149,12 +151,27 @@ class Chaos:
         uploads = self.server.client().list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
         assert (left, uploads) == ([], [])
 
+    def told_of(self, names: set[str]) -> str:
+        """What can be said of files that the bucket's listing lacks: the object asked for itself, times, the last run's counts."""
+        lines = [f"settings of before: {(self.site.folder / '.env.before-s3').stat()}"]
+        for name in sorted(names)[:5]:
+            path = self.site.folder / "images" / name
+            lines += [f"{name}: {path.stat()}, MD5 {md5(path.read_bytes())}"]
+            try:
+                lines += [str(self.server.client().head_object(Bucket=self.bucket, Key=f"images/{name}"))]
+            except ClientError as exc:
+                lines += [str(exc)]
+        log = self.site.folder.parent / f"{self.site.folder.name}-last-run.log"
+        told = re.compile(r'TASK \[|"(uploaded|unchanged|conflicts|vanished|failures|changed_since|switched|state)"')
+        return "\n".join([*lines, *filter(told.search, log.read_text().splitlines())])
+
     def check_on_s3(self) -> None:
         """Every file is in the bucket, every upload that was accepted too, and the site shows it from there."""
         accepted = self.accepted()  # before looking: visitors go on
         stored, disk = self.stored(), self.on_disk()
         expected = {name: content for name, content in disk.items() if "/" in name and ".gitkeep" not in name}
-        assert {name for name in expected if stored.get(name) != expected[name]} == set()
+        lost = {name for name in expected if stored.get(name) != expected[name]}
+        assert lost == set(), self.told_of(lost)
         assert {name for name, content in accepted.items() if stored.get(name) != content} == set()
         assert {name for name, content in stored.items() if name in disk and disk[name] != content} == set()
         assert all(url.startswith("http") for url in self.site.images())

@@ -107,7 +107,7 @@ def test_a_name_that_only_containers_know_needs_another_for_this_host(site: Site
     names: dict[str, Any] = {"gramps_web_s3_endpoint_url": site.inner_url}
     refused = site.web.play("gramps_web_migrate", **names)
     assert refused.code, refused.output
-    assert site.inner_url in refused.message
+    assert f"the name {NAME} cannot be resolved" in refused.message
     assert "gramps_web_s3_local_endpoint_url" in refused.message
     assert (site.web.lives(), site.web.compose_file.read_bytes(), site.there()) == (lives, site.file, False)
 
