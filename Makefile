@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Runs a command and says how long it took.
 timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - start)) s"; exit $$code
 
-.PHONY: help setup demo demo-stop test lint unit integration molecule boto3 boto3-old boto3-current chaos profiles bench format changelog docs clean
+.PHONY: help setup demo demo-stop test lint unit integration molecule boto3 boto3-old boto3-current chaos profiles matrix bench format changelog docs clean
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
@@ -30,6 +30,7 @@ help:
 	@echo 'make boto3  the S3 modules with boto3 $(BOTO3_RELEASES) and the current one'
 	@echo 'make chaos  the long form of the tests that kill and break things, for an hour or more; CHAOS_SEED=7 for other moments'
 	@echo 'make profiles  both applications move to every provider, as its documentation describes it, for half an hour or more'
+	@echo 'make matrix  both applications move with each ansible-core and each Python and boto3 of a server, as far as this machine has them'
 	@echo 'make bench  media_sync against s5cmd, rclone and aws s3 sync; ARGS="--only W1 --rounds 1 --scale 0.1"'
 
 setup: $(VENV)/.ready
@@ -107,6 +108,10 @@ chaos: setup
 # The tests of the providers that make test has, and the sequences at all of them instead of four.
 profiles: setup
 	PROFILES=all pytest --numprocesses=2 --verbose -rP tests/integration/test_provider_*.py
+
+# ARGS=--ends: the oldest and the newest of everything alone.
+matrix: setup
+	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.matrix $(ARGS)
 
 # The peers have an environment of their own, which nothing else uses.
 $(VENV)/bench/.ready: tests/bench/requirements.txt

@@ -106,7 +106,7 @@ class Host:
         inventory = self.folder.parent / f"{self.folder.name}-inventory.json"
         host = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": os.environ.get("TARGET_PYTHON") or sys.executable,
             **self.variables,
             **variables,
         }
