@@ -116,7 +116,9 @@ def main() -> None:
             return {"changed": False, "fragments": 0, "connectors": 0}
         if params["proxy_command"]:
             with contextlib.suppress(MediaError):
-                Runner(params["chdir"], None, 600).run(command_of(params["proxy_command"]), "emptying the proxy's cache")
+                Runner(params["chdir"], None, 600).run(
+                    command_of(params["proxy_command"]), "emptying the proxy's cache"
+                )
         done = refresh(
             Runner(params["chdir"], params["user"] or None, 600),
             command_of(params["manage_command"]),
