@@ -79,7 +79,7 @@ def first_reason(account: Account, kind: str) -> str:
 
 
 def request_seconds_of(account: Account) -> dict[str, float]:
-    """How long a request took, as a part of the result of check mode, which takes their time."""
+    """How long a request took on average, as a part of a result."""
     return {"request_seconds": round(account.seconds / account.timed, 4)} if account.timed else {}
 
 

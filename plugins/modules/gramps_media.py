@@ -179,9 +179,9 @@ requests:
   returned: when the databases could be read
   sample: 501
 request_seconds:
-  description: How long a request took on average, in seconds.
+  description: How long the service took on average to answer a request, in seconds; those of small files are not counted.
   type: float
-  returned: in check mode, if one was made
+  returned: if one was counted
   sample: 0.021
 started:
   description: When it began, in seconds since 1970.

@@ -71,7 +71,7 @@ def test_accounts_of_worker_processes_are_summed_up() -> None:
     whole, part = Account(), Account()
     whole.transferred("uploaded", 3, b"covers", b"jpg")
     part.transferred("uploaded", 4, b"covers", b"webp")
-    part.take_time(0.5)
+    part.take_time(1, 0.5)
     whole.add(pickle.loads(pickle.dumps(part)))
     assert (whole["uploaded"], whole.bytes, whole.seconds, whole.timed) == (2, 7, 0.5, 1)
     assert whole.folders.told() == {"covers": {"files": 2, "bytes": 7}}

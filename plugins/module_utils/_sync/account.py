@@ -77,10 +77,10 @@ class Account:
         with self._lock:
             self.requests += requests
 
-    def take_time(self, seconds: float) -> None:
-        """Note how long a request took."""
+    def take_time(self, requests: int, seconds: float) -> None:
+        """Note how long some requests took in sum."""
         with self._lock:
-            self.timed += 1
+            self.timed += requests
             self.seconds += seconds
 
     def add_transferred(self, other: Account) -> None:

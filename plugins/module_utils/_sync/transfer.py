@@ -94,8 +94,7 @@ class Transfer:
         pool: Pool[Step] = Pool(self._foresee if self.dry else self._do, concurrency)
         out_of_order, failure = False, None
         try:
-            observe = self._observe if self.dry else concurrency.observe
-            with object_client(access, self.account, pace=self.pace.take, observe=observe) as client:
+            with object_client(access, self.account, pace=self.pace.take, observe=concurrency.observe) as client:
                 self.begin(client, pool)
                 lane = Lane(client, concurrency, self._prepare, pool.put, lambda: pool.active)
                 out_of_order = run_side_by_side(
@@ -199,9 +198,6 @@ class Transfer:
     def _count_done(self, key: bytes, size: int) -> None:
         tree = self.job.tree
         self.account.transferred(self.job.done, size, tree.folder_of(key), tree.type_of(key))
-
-    def _observe(self, seconds: float, _is_throttled: bool) -> None:
-        self.account.take_time(seconds)
 
     def _note(self, action: Action, pair: Pair, reason: str = "there with other content; not overwritten") -> None:
         if action is Action.SKIP:
