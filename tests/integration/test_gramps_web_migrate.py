@@ -39,8 +39,9 @@ def objects(server: Server, bucket: str) -> dict[str, tuple[int, str]]:
 
 def everything(web: Instance) -> tuple[bytes, dict[str, bytes], list[str], str]:
     """What check mode could change of an instance."""
+    pids = web.systemctl("show", "-p", "MainPID", "--value", *web.units)
     media = {str(path): path.read_bytes() for path in web.media_dir.rglob("*") if path.is_file()}
-    return web.env_file.read_bytes(), media, sorted(path.name for path in web.folder.iterdir()), web.lives()
+    return web.env_file.read_bytes(), media, sorted(path.name for path in web.folder.iterdir()), pids
 
 
 def test_there_and_back(web: Instance, ceph: Server, bucket_name: str) -> None:
