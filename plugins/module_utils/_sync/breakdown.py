@@ -18,14 +18,17 @@ class Breakdown:
     """Files and bytes by name."""
 
     def __init__(self) -> None:
-        self._sums: dict[bytes, tuple[int, int]] = {}
+        self._sums: dict[bytes, list[int]] = {}
 
     def add(self, name: bytes, size: int, files: int = 1) -> None:
         """Count a file of a name, or several."""
-        if name not in self._sums and len(self._sums) >= _COUNTED:
-            name = _OTHER
-        before = self._sums.get(name, (0, 0))
-        self._sums[name] = (before[0] + files, before[1] + size)
+        sums = self._sums.get(name)
+        if sums is None:
+            if len(self._sums) >= _COUNTED:
+                name = _OTHER
+            sums = self._sums.setdefault(name, [0, 0])
+        sums[0] += files
+        sums[1] += size
 
     def merge(self, other: Breakdown) -> None:
         """Take over what another one has counted."""
@@ -34,13 +37,13 @@ class Breakdown:
 
     def told(self) -> dict[str, dict[str, int]]:
         """The names with most bytes, those first, and all others as one; plain data."""
-        rest = self._sums.get(_OTHER, (0, 0))
+        rest = self._sums.get(_OTHER, [0, 0])
         names = [name for name in self._sums if name != _OTHER]
         names.sort(key=lambda name: (-self._sums[name][1], -self._sums[name][0], name))
         if len(names) + bool(rest[0]) > _TOLD:
             left_out = [self._sums[name] for name in names[_TOLD - 1 :]]
             names = names[: _TOLD - 1]
-            rest = (rest[0] + sum(files for files, _size in left_out), rest[1] + sum(size for _files, size in left_out))
+            rest = [rest[0] + sum(files for files, _size in left_out), rest[1] + sum(size for _files, size in left_out)]
         told = {shown(name)[:_LONGEST]: self._sums[name] for name in names}
         if rest[0]:
             told[_OTHER.decode()] = rest
