@@ -141,7 +141,10 @@ def test_the_preflight_alone_ends_with_a_short_plan(migrated: Migrated) -> None:
 
 def test_nothing_changes_over_without_the_copy_of_the_same_run(migrated: Migrated) -> None:
     assert (migrated.too_early.code, migrated.too_early.changed) == (2, 0)
-    assert "needs the copy and the static assets of the same run, which --tags or --skip-tags has left out" in migrated.too_early.output
+    assert (
+        "needs the copy and the static assets of the same run, which --tags or --skip-tags has left out"
+        in migrated.too_early.message
+    )
 
 
 def test_a_run_fits_on_two_screens(migrated: Migrated) -> None:

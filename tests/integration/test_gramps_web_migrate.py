@@ -54,7 +54,7 @@ def test_there_and_back(web: Instance, ceph: Server, bucket_name: str) -> None:
     assert planned.code == 0, planned.output
     assert served(api) == before and everything(web) == untouched
     plan = planned.output.partition(": The plan]")[2].partition("\nTASK ")[0]
-    assert "by type: image/" in plan and "to stop: systemctl stop " in plan
+    assert "by type: " in plan and "image/jpeg " in plan and "to stop: systemctl stop " in plan
     assert f"bucket {bucket_name}" in plan and "private: the application signs every URL" in plan
     assert f"+GRAMPSWEB_MEDIA_BASE_DIR=s3://{bucket_name}" in plan and "+AWS_SECRET_ACCESS_KEY=********" in plan
     assert bucket_name not in [one["Name"] for one in ceph.client().list_buckets()["Buckets"]]
