@@ -125,6 +125,8 @@ def facts(one: Provider) -> Iterator[tuple[str, str]]:
         yield "Block Public Access", "is opened as far as the publication needs it"
     if one.max_parts != 10_000:
         yield "Parts of an upload", f"at most {one.max_parts:,}"
+    if one.price:
+        yield "Price by the month", one.price
     if one.cost:
         yield "Billed besides storage", one.cost
 

@@ -78,6 +78,11 @@ def first_reason(account: Account, kind: str) -> str:
     return f"{remarks[0]['name']}: {remarks[0]['reason']}" if remarks else ""
 
 
+def request_seconds_of(account: Account) -> dict[str, float]:
+    """How long a request took on average, as a part of a result."""
+    return {"request_seconds": round(account.seconds / account.timed, 4)} if account.timed else {}
+
+
 def reasons_of(account: Account, kinds: tuple[str, ...]) -> dict[str, list[dict[str, str]]]:
     """The first names of each kind that was met, with their reasons; fewer where names and reasons are long."""
     reasons = {kind: account.remarks(kind) for kind in kinds if account[kind]}

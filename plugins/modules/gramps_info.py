@@ -63,6 +63,11 @@ gramps:
       type: str
       returned: always
       sample: /opt/grampsweb/docker-compose.yml.before-s3
+    rollback_cut_off:
+      description: Whether a rollback ended, by a power failure for instance, before everything was done.
+      type: bool
+      returned: always
+      sample: false
     managed_by: {description: "Who keeps the compose file, if it is not simply on the host.", type: str, returned: always, sample: Portainer}
     settings:
       description: Variables of the web process that are no secrets.
@@ -170,12 +175,14 @@ def secrets_of(found: Installation) -> Iterator[str]:
 
 def describe(found: Installation) -> dict[str, Any]:
     """The result."""
-    kept = f"{found.env_file or found.compose_file}.before-s3" if found.env_file or found.compose_file else ""
+    file = found.env_file or found.compose_file
+    kept = f"{file}.before-s3" if file else ""
     on_s3, ours = found.media_base.startswith(S3), bool(kept) and os.path.exists(kept)
     bucket, _slash, prefix = found.media_base[len(S3) :].partition("/") if on_s3 else ("", "", "")
     gramps = {
         **{name: getattr(found, name) for name in TOLD},
         "kept_file": kept,
+        "rollback_cut_off": bool(file) and os.path.exists(f"{file}.before-rollback"),
         "settings": shown(found.environment),
         "state": ("s3" if ours else "s3_by_hand") if on_s3 else "disk",
         # When it was written. A change of owner or mode, as by chown -R, moves st_ctime only.

@@ -167,11 +167,22 @@ bytes:
   type: int
   returned: when the databases could be read
   sample: 104857600
+types:
+  description:
+    - What was transferred, in check mode what would be, by the media type that the database records, where there is none by file name extension; those with most bytes, at most 20, the rest as C(other).
+  type: dict
+  returned: when the databases could be read
+  sample: {image/jpeg: {files: 480, bytes: 104000000}, application/pdf: {files: 18, bytes: 857600}}
 requests:
-  description: Number of requests to the service.
+  description: Number of requests to the service. In check mode, about how many the transfer would take.
   type: int
   returned: when the databases could be read
   sample: 501
+request_seconds:
+  description: How long the service took on average to answer a request, in seconds; those of small files are not counted.
+  type: float
+  returned: if one was counted
+  sample: 0.021
 started:
   description: When it began, in seconds since 1970.
   type: float
@@ -199,7 +210,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._module import (
     run,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import reasons_of
+from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import reasons_of, request_seconds_of
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
@@ -244,7 +255,9 @@ def result_of(media: StoredMedia, verified: Account) -> dict[str, Any]:
             for one in media.surveys[:MOST_TREES]
         ],
         "bytes": media.account.bytes,
+        "types": media.account.types.told(),
         "requests": media.account.requests,
+        **request_seconds_of(media.account),
         "started": media.started,
         "duration": round(time.time() - media.started, 3),
     }

@@ -39,6 +39,11 @@ options:
     description: How many of these URLs to fetch without credentials; the module fails if one is not readable.
     type: int
     default: 0
+  expect:
+    description: Whether the page has to hold URLs that begin with O(public_url), must not, or may. A page that redirects holds none and is no failure.
+    type: str
+    choices: [any, bucket, disk]
+    default: any
   ca_path:
     description: Path of a file with the certificate authorities to trust instead of the usual ones.
     type: path
@@ -50,6 +55,7 @@ EXAMPLES = r"""
     chdir: /opt/bookwyrm
     health_url: http://127.0.0.1:8000/
     public_url: https://media.books.example
+    expect: bucket
 """
 
 RETURN = r"""
@@ -82,6 +88,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._errors import Me
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import (
     HEALTH_ARGUMENTS,
+    Page,
     looker_of,
     urls_in,
     wait_until_healthy,
@@ -97,8 +104,19 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "health_timeout": {"type": "int", "default": 20},
     "public_url": {"type": "str", "default": ""},
     "fetch": {"type": "int", "default": 0},
+    "expect": {"type": "str", "choices": ["any", "bucket", "disk"], "default": "any"},
     "ca_path": {"type": "path"},
 }
+
+
+def problem_of(page: Page, count: int, params: dict[str, Any]) -> str:
+    """What is wrong with a page that holds so many of the bucket's URLs; empty if nothing is."""
+    url = params["public_url"]
+    if params["expect"] == "bucket" and page.status == 200 and not count:
+        return f"The front page answers but holds no URL of {url}; look at the instance's settings and at its proxy's cache."
+    if params["expect"] == "disk" and count:
+        return f"The front page answers but still holds URLs of {url}; look at the instance's settings and at its proxy's cache."
+    return ""
 
 
 def look(params: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +128,9 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     if account["not_public"]:
         first = account.remarks("not_public")[0]
         raise MediaError(f"{account['not_public']} of {params['fetch']} URLs of the front page fail; {first['reason']}")
+    problem = problem_of(page, len(urls), params)
+    if problem:
+        raise MediaError(problem)
     return {
         "changed": False,
         "status": page.status,

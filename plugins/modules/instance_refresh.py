@@ -50,6 +50,13 @@ options:
     description: URL under which browsers saw the bucket before, if that has changed.
     type: str
     default: ''
+  proxy_command:
+    description:
+      - Command that empties the proxy's cache of pages, as O(manage_command); run before anything else. If empty, none is.
+      - That it fails is no failure, because the proxy's pages expire within a minute by themselves.
+    type: list
+    elements: str
+    default: []
   storage:
     description: Where the media are now.
     type: str
@@ -80,8 +87,10 @@ connectors:
   sample: 0
 """
 
+import contextlib
 from typing import Any
 
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Runner, command_of
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.refresh import refresh
 from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
@@ -93,6 +102,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "base_url": {"type": "str", "required": True},
     "public_url": {"type": "str", "required": True},
     "former_url": {"type": "str", "default": ""},
+    "proxy_command": {"type": "list", "elements": "str", "default": []},
     "storage": {"type": "str", "choices": ["s3", "disk"], "default": "s3"},
 }
 
@@ -104,6 +114,11 @@ def main() -> None:
         params = module.params
         if module.check_mode:
             return {"changed": False, "fragments": 0, "connectors": 0}
+        if params["proxy_command"]:
+            with contextlib.suppress(MediaError):
+                Runner(params["chdir"], None, 600).run(
+                    command_of(params["proxy_command"]), "emptying the proxy's cache"
+                )
         done = refresh(
             Runner(params["chdir"], params["user"] or None, 600),
             command_of(params["manage_command"]),

@@ -188,11 +188,29 @@ bytes:
   type: int
   returned: always
   sample: 14680064
+folders:
+  description:
+    - What was transferred, in check mode what would be, by the folder directly below O(path); those with most bytes, at most 20, the rest as
+      C(other). What lies in O(path) itself is C(.).
+  type: dict
+  returned: always
+  sample: {covers: {files: 400, bytes: 12000000}, avatars: {files: 100, bytes: 2680064}}
+types:
+  description:
+    - What was transferred, in check mode what would be, by file name extension in lower case; C((none)) for names without one; those with most bytes, at most 20, the rest as C(other).
+  type: dict
+  returned: always
+  sample: {jpg: {files: 480, bytes: 14000000}, webp: {files: 20, bytes: 680064}}
 requests:
-  description: Number of requests sent, those that were repeated counted once.
+  description: Number of requests sent, those that were repeated counted once. In check mode, about how many the transfer would take.
   type: int
   returned: always
   sample: 501
+request_seconds:
+  description: How long the service took on average to answer a request, in seconds; those of small files are not counted.
+  type: float
+  returned: if one was counted
+  sample: 0.021
 started:
   description: When the module began, in seconds since 1970 by the target's clock; for O(changed_since) of a later run.
   type: float
@@ -226,6 +244,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._tree_options imp
     concurrency_of,
     first_reason,
     reasons_of,
+    request_seconds_of,
     tree_of,
 )
 
@@ -294,7 +313,10 @@ def result_of(sync: Run) -> dict[str, Any]:
         "changed": bool(changed),
         "reasons": reasons_of(account, NAMED),
         "bytes": account.bytes,
+        "folders": account.folders.told(),
+        "types": account.types.told(),
         "requests": account.requests,
+        **request_seconds_of(account),
         "started": sync.started,
         "duration": round(time.time() - sync.started, 3),
         "diff": {

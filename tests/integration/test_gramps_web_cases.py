@@ -150,7 +150,7 @@ def test_several_trees_with_a_worker_there_and_back(tmp_path: Path, ceph: Server
         assert (
             "1 files on the disk are not the ones that the database records, and were left as they are" in back.output
         )
-        assert f"{changed.gramps_id} ({changed.path})" in back.output.partition("The result")[2]
+        assert f"{changed.gramps_id} ({changed.path})" in back.output.partition(": Summary]")[2]
         assert web.env_file.read_bytes() == settings
         assert [{one: shown(web.login(tree))[one] for one in old} for tree, old in zip(web.trees, before)] == before
         assert web.login().file(new["handle"])[:2] == (200, content)

@@ -37,18 +37,31 @@ def objects(server: Server, bucket: str) -> dict[str, tuple[int, str]]:
     return found
 
 
+def everything(web: Instance) -> tuple[bytes, dict[str, bytes], list[str], str]:
+    """What check mode could change of an instance."""
+    pids = web.systemctl("show", "-p", "MainPID", "--value", *web.units)
+    media = {str(path): path.read_bytes() for path in web.media_dir.rglob("*") if path.is_file()}
+    return web.env_file.read_bytes(), media, sorted(path.name for path in web.folder.iterdir()), pids
+
+
 def test_there_and_back(web: Instance, ceph: Server, bucket_name: str) -> None:
     """Everything that was served before is served after, from the bucket; and from the disk again, new uploads too."""
     api = web.login()
     before = served(api)
     env_before = web.env_file.read_bytes()
+    untouched = everything(web)
     planned = web.play("gramps_web_migrate", "--check", "--diff")
     assert planned.code == 0, planned.output
-    assert served(api) == before and web.env_file.read_bytes() == env_before
+    assert served(api) == before and everything(web) == untouched
+    plan = planned.output.partition(": The plan]")[2].partition("\nTASK ")[0]
+    assert "by type: " in plan and "image/jpeg " in plan and "to stop: systemctl stop " in plan
+    assert f"bucket {bucket_name}" in plan and "private: the application signs every URL" in plan
+    assert f"+GRAMPSWEB_MEDIA_BASE_DIR=s3://{bucket_name}" in plan and "+AWS_SECRET_ACCESS_KEY=********" in plan
     assert bucket_name not in [one["Name"] for one in ceph.client().list_buckets()["Buckets"]]
 
     done = web.play("gramps_web_migrate")
     assert done.code == 0, done.output
+    assert done.output.count("\nTASK [") <= 24  # two screens
     api = web.login()
     assert served(api) == before
     host = ceph.endpoint_url.split("://")[1]

@@ -387,7 +387,11 @@ def test_check_mode_and_the_real_run_count_alike(s3: S3, media: Path) -> None:
     assert sorted(keys(s3)) == ["images/covers/a.jpg", "images/extra"]
     result = sync(s3, media, delete=True)
     assert counts(result) == counts(check) == {"uploaded": 3, "deleted": 1, "extra": 1}
-    assert (check["changed"], check["bytes"], check["diff"]) == (result["changed"], result["bytes"], result["diff"])
+    for name in ("changed", "bytes", "diff", "folders", "types"):
+        assert check[name] == result[name], name
+    assert check["requests"] == 1 + 3 and check["request_seconds"] > 0
+    assert sum(one["files"] for one in result["folders"].values()) == 3
+    assert sum(one["bytes"] for one in result["types"].values()) == result["bytes"]
     assert not sync(s3, media, check=True, delete=True)["changed"]
 
 

@@ -126,6 +126,8 @@ class ObjectClient:
         self._access = access
         self._pace = pace
         self._observe = observe
+        #: requests that were answered, and how long that took in sum; those of put_request() are not among them
+        self.answered, self.seconds = 0, 0.0
         self._own = threading.local()
         self._lock = threading.Lock()
         self._connections: list[HttpConnection] = []
@@ -300,6 +302,7 @@ class ObjectClient:
                 time.sleep(pause(max(tries, 1)))
                 request.again()
                 continue
+            self._note_time(time.monotonic() - began)
             code, message = _refused(answer, said, request.read)
             code, message = _blamed_on_clocks(answer, code, message)
             if not code:
@@ -325,6 +328,11 @@ class ObjectClient:
                 request.again()
             else:
                 raise error
+
+    def _note_time(self, seconds: float) -> None:
+        with self._lock:
+            self.answered += 1
+            self.seconds += seconds
 
     def _tries_after(self, failed: Unreachable, tries: int, began: float) -> int:
         """How many tries count after one, begun at a moment, without an answer. Raises where there is no use in another.

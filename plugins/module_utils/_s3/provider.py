@@ -68,6 +68,8 @@ class Provider:
     ownership_controls: bool = False
     #: highest number of parts of a multipart upload
     max_parts: int = 10_000
+    #: what lies there costs by the month, roughly, with the month in which that was read; empty where no source was found
+    price: str = ""
     #: what is billed besides what lies there: requests and traffic, in words
     cost: str = ""
     #: what a user should know besides

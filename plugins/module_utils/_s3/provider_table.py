@@ -50,7 +50,12 @@ PROVIDERS: dict[str, Provider] = {
                 "Objects can be published by ACL too (public_method: acl); the bucket is then switched to BucketOwnerPreferred.",
                 "Where the whole account blocks public access, put a CDN such as CloudFront in front (public_method: none, custom domain).",
             ),
-            sources=("docs.aws.amazon.com/AmazonS3", "github.com/hashicorp/terraform-provider-aws/issues/7628"),
+            price="about 23 USD per TB (2026-03)",
+            sources=(
+                "aws.amazon.com/s3/pricing",
+                "docs.aws.amazon.com/AmazonS3",
+                "github.com/hashicorp/terraform-provider-aws/issues/7628",
+            ),
         ),
         Provider(
             name="scaleway",
@@ -90,7 +95,11 @@ PROVIDERS: dict[str, Provider] = {
             policy=True,
             object_acl="honoured",
             notes=("A deleted bucket's name is blocked for a week or more.",),
-            sources=("docs.digitalocean.com/products/spaces",),
+            price="5 USD with 250 GiB and 1 TiB of traffic, then about 20 USD per TiB (2026-11)",
+            sources=(
+                "docs.digitalocean.com/products/spaces/details/pricing",
+                "docs.digitalocean.com/products/spaces",
+            ),
         ),
         Provider(
             name="linode",
@@ -145,7 +154,12 @@ PROVIDERS: dict[str, Provider] = {
                 "A key that is limited to one bucket needs the capability listAllBucketNames.",
                 "Do not mix CORS rules of the S3 API with B2's own.",
             ),
-            sources=("backblaze.com/b2/docs/s3_compatible_api", "github.com/boto/s3transfer/issues/327"),
+            price="about 6 USD per TB (2026-04)",
+            sources=(
+                "backblaze.com/cloud-storage/pricing",
+                "backblaze.com/b2/docs/s3_compatible_api",
+                "github.com/boto/s3transfer/issues/327",
+            ),
         ),
         Provider(
             name="cloudflare_r2",
@@ -164,7 +178,11 @@ PROVIDERS: dict[str, Provider] = {
             object_acl="ignored",
             cost="requests",
             notes=("A token with Object Read & Write cannot create the bucket; Admin Read & Write can.",),
-            sources=("github.com/cloudflare/cloudflare-docs (r2/api/s3/api.mdx)",),
+            price="about 15 USD per TB, traffic free (2026-08)",
+            sources=(
+                "developers.cloudflare.com/r2/pricing",
+                "github.com/cloudflare/cloudflare-docs (r2/api/s3/api.mdx)",
+            ),
         ),
         Provider(
             name="google",
@@ -225,7 +243,13 @@ PROVIDERS: dict[str, Provider] = {
             object_acl="honoured",
             cost="a minimum of 1 TB and 90 days; traffic up to what lies there",
             notes=("Trial accounts cannot publish anything; a paid account may have to ask the support for it.",),
-            sources=("docs.wasabi.com", "wasabi.com/pricing", "docs.joinmastodon.org (object storage)"),
+            price="about 8 USD per TB (2026-07)",
+            sources=(
+                "wasabi.com/pricing",
+                "docs.wasabi.com",
+                "wasabi.com/pricing",
+                "docs.joinmastodon.org (object storage)",
+            ),
         ),
         Provider(
             name="hetzner",
@@ -243,7 +267,11 @@ PROVIDERS: dict[str, Provider] = {
             object_acl="honoured",
             cost="traffic above 1 TB a month",
             notes=("Keys hold for all buckets of a project.",),
-            sources=("docs.hetzner.com/storage/object-storage",),
+            price="about 5 EUR with 1 TB of storage (2026-11)",
+            sources=(
+                "hetzner.com/storage/object-storage",
+                "docs.hetzner.com/storage/object-storage",
+            ),
         ),
         Provider(
             name="ovh",

@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.breakdown import Breakdown
+
 #: How many names are kept of each kind, and how much of each; a result stays small whatever happens.
 KEPT = 20
 _LONGEST_NAME = 120
@@ -33,6 +35,12 @@ class Account:
         self._remarks: dict[str, list[Remark]] = {}
         self.bytes = 0
         self.requests = 0
+        #: what was transferred, by folder and by type
+        self.folders = Breakdown()
+        self.types = Breakdown()
+        #: requests whose time was taken, and how long they took in sum
+        self.timed = 0
+        self.seconds = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         # Worker processes hand theirs over; a lock stays at home.
@@ -48,6 +56,14 @@ class Account:
             self._counts[kind] += number
             self.bytes += size
 
+    def transferred(self, kind: str, size: int, folder: bytes, type_: bytes) -> None:
+        """Count a transfer, also by the folder that the file lies in and by its type."""
+        with self._lock:
+            self._counts[kind] += 1
+            self.bytes += size
+            self.folders.add(folder, size)
+            self.types.add(type_, size)
+
     def remark(self, kind: str, name: str, reason: str) -> None:
         """Count one of a kind and keep its name and reason if it is among the first."""
         with self._lock:
@@ -61,12 +77,27 @@ class Account:
         with self._lock:
             self.requests += requests
 
+    def take_time(self, requests: int, seconds: float) -> None:
+        """Note how long some requests took in sum."""
+        with self._lock:
+            self.timed += requests
+            self.seconds += seconds
+
+    def add_transferred(self, other: Account) -> None:
+        """Take over what somebody else has transferred, but not how it is counted."""
+        with self._lock:
+            self.bytes += other.bytes
+            self.folders.merge(other.folders)
+            self.types.merge(other.types)
+
     def add(self, other: Account) -> None:
         """Take over what somebody else has counted; of names, as many as there is room for."""
+        self.add_transferred(other)
         with self._lock:
             self._counts += other._counts
-            self.bytes += other.bytes
             self.requests += other.requests
+            self.timed += other.timed
+            self.seconds += other.seconds
             for kind, remarks in other._remarks.items():
                 kept = self._remarks.setdefault(kind, [])
                 kept += remarks[: KEPT - len(kept)]

@@ -25,6 +25,7 @@ def object_client(access: Access, account: Account, **settings: Any) -> Iterator
         yield client
     finally:
         account.add_requests(client.requests)
+        account.take_time(client.answered, client.seconds)
         client.close()
 
 

@@ -81,7 +81,7 @@ class Run:
                 raise outcome.failure
         if not dry:
             # What had been transferred before the order was found wrong has been found unchanged since.
-            self.account.bytes += first.bytes
+            self.account.add_transferred(first)
             self.account.move(min(first[job.done], self.account["unchanged"]), "unchanged", job.done)
             self._give_up_unfinished()
 

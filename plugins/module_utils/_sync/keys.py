@@ -74,6 +74,12 @@ def shown(name: bytes) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def extension_of(name: bytes) -> bytes:
+    """A name's extension in lower case, without the dot; what has none is told so."""
+    stem, _dot, extension = name.rpartition(b"/")[2].rpartition(b".")
+    return extension.lower() if stem and extension else b"(none)"
+
+
 def why_not_a_key(key: bytes) -> Optional[str]:
     """The reason why a file's name cannot be an object key, or None."""
     if len(key) > MAX_KEY_BYTES:

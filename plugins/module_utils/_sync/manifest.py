@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import ALL_KEYS, Range, extension_of
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders, LocalFile, Report, Tree
 
 
@@ -57,6 +57,11 @@ class Manifest(Tree):
     def content_type_of(self, key: bytes) -> str:
         """The content type of a key's object."""
         return self.entries[key].content_type
+
+    def type_of(self, key: bytes) -> bytes:
+        """The content type; where there is none, the extension."""
+        entry = self.entries[key]
+        return entry.content_type.encode("utf-8", "replace") or extension_of(entry.path)
 
     def known_md5(self, key: bytes) -> str:
         """The MD5 of the file that has a key, from when it was listed."""

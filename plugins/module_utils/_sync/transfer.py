@@ -27,7 +27,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.lane import IS_POSSIBLE, Lane, Put
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart, part_size_of
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import (
@@ -36,7 +36,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams imp
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import remove_dead
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Unfinished
-from ansible_collections.selfhosted.media.plugins.module_utils._sync.upload import Dress, Uploader
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.upload import PART_SIZE, Dress, Uploader
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Folders, LocalFile, is_changed
 
 #: Largest file, in bytes, that goes over the lane: so much for each connection is held in memory.
@@ -186,7 +186,7 @@ class Transfer:
 
         def written() -> None:
             put.written()
-            self.account.count("uploaded", len(put.body))
+            self._count_done(local.key, len(put.body))
 
         return put._replace(written=written)
 
@@ -194,6 +194,10 @@ class Transfer:
 
     def _name(self, key: bytes) -> str:
         return shown(self.job.tree.name_of(key))
+
+    def _count_done(self, key: bytes, size: int) -> None:
+        tree = self.job.tree
+        self.account.transferred(self.job.done, size, tree.folder_of(key), tree.type_of(key))
 
     def _note(self, action: Action, pair: Pair, reason: str = "there with other content; not overwritten") -> None:
         if action is Action.SKIP:
@@ -212,7 +216,7 @@ class Transfer:
             if self.job.upload and pair.local is not None:
                 self._upload(pair.local)
             elif not self.job.upload and pair.remote is not None:
-                self.account.count("downloaded", self._downloader.download(pair.remote))
+                self._count_done(pair.key, self._downloader.download(pair.remote))
         except (MediaError, OSError) as exc:
             self._count_failure(step.pair.key, exc)
 
@@ -224,7 +228,9 @@ class Transfer:
             if reason:
                 raise MediaError(reason)
             source = step.pair.local if self.job.upload else step.pair.remote
-            self.account.count(self.job.done, 0 if source is None else source.size)
+            size = 0 if source is None else source.size
+            self._count_done(step.pair.key, size)
+            self.account.add_requests(requests_for(size, self.job.max_parts) if self.job.upload else 1)
         except (MediaError, OSError) as exc:
             self._count_failure(step.pair.key, exc)
 
@@ -259,7 +265,7 @@ class Transfer:
             if refused and self._is_there(Pair(local.key, local, None)):
                 return
             raise
-        self.account.count("uploaded", size)
+        self._count_done(local.key, size)
 
     def _is_there(self, pair: Pair) -> bool:
         """Whether an object has the key already; if so it is counted, as the same or as a conflict."""
@@ -281,3 +287,8 @@ class Transfer:
         else:
             self._note(action, pair)
         return True
+
+
+def requests_for(size: int, max_parts: int) -> int:
+    """How many requests the upload of a file takes: one, or those for its parts and two around them."""
+    return 1 if size <= PART_SIZE else 2 - (-size // part_size_of(size, max_parts))

@@ -21,6 +21,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import
     Chooser,
     Range,
     Shard,
+    extension_of,
     shown,
     why_not_a_key,
 )
@@ -74,6 +75,15 @@ class Tree:
     def name_of(self, key: bytes) -> bytes:
         """What the file that has a key is called in messages."""
         return key[len(self.prefix) :]
+
+    def folder_of(self, key: bytes) -> bytes:
+        """The first folder below the root that the file of a key lies in, by its name; a dot for the root itself."""
+        first, slash, _rest = key[len(self.prefix) :].partition(b"/")
+        return first if slash else b"."
+
+    def type_of(self, key: bytes) -> bytes:
+        """The type by which the file of a key is counted: its extension in lower case, without the dot."""
+        return extension_of(key)
 
     def content_type_of(self, _key: bytes) -> str:
         """The content type of a key's object where something tells it; nothing: it is guessed from the name."""
