@@ -155,7 +155,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._module import (
     run,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.bucket import WantedBucket, ensure
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, connect
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import IMPATIENT, Connection, connect
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.publication import (
     METHODS,
@@ -198,7 +198,7 @@ def bring_about(module: AnsibleModule, connection: Connection) -> dict[str, Any]
         raise MediaError(
             "public_method: acl needs ACLs, which object_ownership: BucketOwnerEnforced refuses; leave one of them away"
         )
-    client = connect(connection)
+    client = connect(connection, **(IMPATIENT if module.check_mode else {}))
 
     def choose(may_write: bool) -> str:
         place = derive(known.name, wanted.name, client.meta.region_name, connection.endpoint)

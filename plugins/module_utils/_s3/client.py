@@ -76,6 +76,14 @@ def has_boto3() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("boto3", "botocore"))
 
 
+#: For questions that nothing depends on yet: an endpoint that does not answer is one of the findings, and must not take minutes.
+IMPATIENT: dict[str, Any] = {
+    "connect_timeout": 10,
+    "read_timeout": 30,
+    "retries": {"max_attempts": 2, "mode": "standard"},
+}
+
+
 def connect(connection: Connection, max_connections: int = 10, **settings: Any) -> S3Client:
     """Make a client. The settings go to botocore's Config, for instance connect_timeout.
 

@@ -23,6 +23,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.checklist imp
     Plan,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import (
+    IMPATIENT,
     Connection,
     check,
     check_keys,
@@ -40,12 +41,6 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.settings impo
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-#: An endpoint that does not answer is one of the findings: it must not take minutes.
-_IMPATIENT: dict[str, Any] = {
-    "connect_timeout": 10,
-    "read_timeout": 30,
-    "retries": {"max_attempts": 2, "mode": "standard"},
-}
 _ON_OBJECTS = {
     "write": ("s3:PutObject",),
     "acl": ("s3:PutObjectAcl",),
@@ -65,7 +60,7 @@ def examine(connection: Connection, plan: Plan, checklist: Checklist) -> str:
 
     def reconnect(region: str) -> S3Client:
         other = replace(connection, region=region)
-        return client_of(session_of(other), other, **_IMPATIENT)
+        return client_of(session_of(other), other, **IMPATIENT)
 
     client, why = look_at_bucket(client, plan, checklist, reconnect)
     plan = replace(plan, public_url=plan.public_url or _own_public_url(connection, plan, client.meta.region_name))
@@ -127,7 +122,7 @@ def _connect(connection: Connection, plan: Plan, checklist: Checklist) -> Option
         checklist.failed("credentials", exc)
         return None
     try:
-        return client_of(session, connection, **_IMPATIENT)
+        return client_of(session, connection, **IMPATIENT)
     except MediaError as exc:
         checklist.failed("endpoint", exc)
         return None
