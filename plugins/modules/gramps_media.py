@@ -185,7 +185,7 @@ request_seconds:
   returned: if one was counted
   sample: 0.021
 started:
-  description: When it began, in seconds since 1970.
+  description: When it began, in seconds since 1970. With C(async), Ansible puts V(true) in its place.
   type: float
   returned: when the databases could be read
   sample: 1789300000.25

@@ -213,7 +213,9 @@ request_seconds:
   returned: if one was counted
   sample: 0.021
 started:
-  description: When the module began, in seconds since 1970 by the target's clock; for O(changed_since) of a later run.
+  description:
+    - When the module began, in seconds since 1970 by the target's clock; for O(changed_since) of a later run.
+    - With C(async), Ansible puts V(true) in its place.
   type: float
   returned: always
   sample: 1789300000.25

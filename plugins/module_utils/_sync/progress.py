@@ -18,7 +18,7 @@ from typing import NamedTuple
 _TICK = 1.0
 #: Points of a curve.
 MOST_POINTS = 120
-#: What a comparison has met is told after so many files: it meets up to 50,000 in a second.
+#: What a comparison has met is told after one file, two, four, and then so many: it meets up to 50,000 in a second.
 _TOLD_AFTER = 256
 
 _FOUND_FILES, _FOUND_BYTES, _DONE_FILES, _DONE_BYTES, _MOVING, _FAILED, _RANGES = range(7)
@@ -67,6 +67,7 @@ class Stretch:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
+        self._told_after = 1
         self._files = self._bytes = self._done = self._done_bytes = 0
 
     def met(self, size: int, is_done: bool) -> None:
@@ -76,7 +77,8 @@ class Stretch:
         if is_done:
             self._done += 1
             self._done_bytes += size
-        if self._files == _TOLD_AFTER:
+        if self._files == self._told_after:
+            self._told_after = min(2 * self._told_after, _TOLD_AFTER)
             self.tell()
 
     def tell(self) -> None:
@@ -126,14 +128,14 @@ class Curve:
         # Looks are never exactly a tick apart.
         if seconds - self._points[-1][0] < self._step * 0.9:
             return
-        self._points.append((round(seconds, 1), size, files))
+        self._points.append((round(seconds, 2), size, files))
         if len(self._points) == MOST_POINTS:
             del self._points[1::2]
             self._step *= 2
 
     def ended(self, seconds: float, size: int, files: int) -> list[list[float]]:
         """All points, and where it ended."""
-        return [list(point) for point in (*self._points, (round(seconds, 3), size, files))]
+        return [list(point) for point in (*self._points, (round(seconds, 2), size, files))]
 
 
 class Progress:

@@ -30,8 +30,9 @@ _HANDED_OVER = re.compile(rf'\{{"{names.HANDED_OVER}": \{{"folder": "([^"\s]+)",
 _FOLDER = re.compile(rf"/[\w./+@-]*/?{names.FOLDER}\w+")
 #: A look. It waits at the target for the module's end, so that this is noticed at once and no look is made for nothing. A
 #: zombie is one of a container whose first process buries nobody.
+# In parentheses, because Ansible appends a command.
 _LOOK = f"""\
-cd {{folder}} 2>/dev/null || {{{{ echo gone; exit; }}}}
+(cd {{folder}} 2>/dev/null || {{{{ echo gone; exit; }}}}
 touch {names.LOOKED}
 n=0
 while [ $n -lt {{ticks}} ] && [ ! -e {names.ENDED} ]; do sleep 0.2 2>/dev/null || {{{{ sleep 1; n=$((n+4)); }}}}; n=$((n+1)); done
@@ -39,8 +40,7 @@ if [ -e {names.ENDED} ]; then echo ended; cat {names.OUTPUT}; cat {names.ERRORS}
 if ! kill -0 {{pid}} 2>/dev/null || grep -q '^State:.Z' /proc/{{pid}}/status 2>/dev/null; then
 [ -e {names.ENDED} ] || {{{{ echo gone; exit; }}}}
 fi
-echo running; cat {names.PROGRESS} 2>/dev/null || :
-"""
+echo running; cat {names.PROGRESS} 2>/dev/null || :)"""
 
 
 class WatchedAction(ActionModule):
