@@ -91,7 +91,8 @@ options:
   lock:
     description:
       - A folder that stands for what is being changed, such as an application's. No two tasks with the same one work at the same time on a host.
-        The second fails and tells who holds the lock and since when. Nothing is written to the folder.
+        The second fails and tells who holds the lock and since when, unless that is about to stop because its B(ansible-playbook) is gone
+        (see O(show_progress)); then it waits. Nothing is written to the folder.
       - The lock ends with the process that holds it, however that ends. If omitted, none is taken.
     type: path
 seealso:
