@@ -9,6 +9,7 @@ import contextlib
 import json
 import mmap
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -210,7 +211,7 @@ class Progress:
             self._write(look, now - self._started)
             if os.getppid() != self._supervisor:
                 # Whoever would end us when nobody asks any more is no more.
-                os.kill(os.getpid(), 15)
+                os.kill(os.getpid(), signal.SIGTERM)
 
     @contextlib.contextmanager
     def ticking(self) -> Iterator[None]:
