@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 from collections.abc import Iterable, Iterator
@@ -91,7 +92,12 @@ def run(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
     try:
         result = work()
     except MediaError as exc:
-        module.fail_json(msg=str(exc), **exc.result)
+        module.fail_json(msg=str(exc), **_finished(exc.result))
     except Exception as exc:  # noqa: BLE001 (Ansible would print it with whatever secret it holds)
         module.fail_json(msg=f"This is a mistake of the module: {exc!r}", exception=traceback.format_exc())
-    module.exit_json(**result)
+    module.exit_json(**_finished(result))
+
+
+def _finished(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with the word that Ansible's async needs of one that has a `started`, which it takes for its own."""
+    return {**result, "finished": True} if "started" in result and "ANSIBLE_ASYNC_DIR" in os.environ else result

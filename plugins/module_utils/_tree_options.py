@@ -34,6 +34,8 @@ TREE_ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "concurrency": {"type": "int"},
 }
+#: Read by the action plugins; documented in the fragment selfhosted.media.progress.
+PROGRESS_ARGUMENTS: dict[str, dict[str, Any]] = {"show_progress": {"type": "bool", "default": True}}
 #: The reasons take no more than this many bytes of a module's result, which stays below 10 kB.
 _REASONS_BYTES = 7_000
 

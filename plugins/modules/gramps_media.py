@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - selfhosted.media.attributes.s3
   - selfhosted.media.s3
   - selfhosted.media.gramps
+  - selfhosted.media.progress
 attributes:
   check_mode:
     support: full
@@ -184,7 +185,7 @@ request_seconds:
   returned: if one was counted
   sample: 0.021
 started:
-  description: When it began, in seconds since 1970.
+  description: When it began, in seconds since 1970. With C(async), Ansible puts V(true) in its place.
   type: float
   returned: when the databases could be read
   sample: 1789300000.25
@@ -193,6 +194,14 @@ duration:
   type: float
   returned: when the databases could be read
   sample: 2.5
+throughput:
+  description:
+    - What was uploaded, with O(state=verified) compared, over time, at most 120 points, each of the seconds since the start, the bytes done and the files done.
+    - Files that need nothing count as done, and so do those that fail.
+  type: list
+  elements: list
+  returned: when the databases could be read
+  sample: [[0.0, 0, 0], [1.0, 7340032, 250], [2.5, 14680064, 500]]
 """
 
 import contextlib
@@ -210,11 +219,18 @@ from ansible_collections.selfhosted.media.plugins.module_utils._module import (
     run,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.account import Account
-from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import reasons_of, request_seconds_of
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Progress
+from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
+    PROGRESS_ARGUMENTS,
+    reasons_of,
+    request_seconds_of,
+)
+from ansible_collections.selfhosted.media.plugins.module_utils._watched.relay import go_apart
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
     **GRAMPS_ARGUMENTS,
+    **PROGRESS_ARGUMENTS,
     "state": {"type": "str", "default": "uploaded", "choices": ["uploaded", "verified"]},
     "lock": {"type": "path"},
 }
@@ -260,10 +276,12 @@ def result_of(media: StoredMedia, verified: Account) -> dict[str, Any]:
         **request_seconds_of(media.account),
         "started": media.started,
         "duration": round(time.time() - media.started, 3),
+        "throughput": media.progress.throughput(),
     }
 
 
 def main() -> None:
+    watched = go_apart()
     module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
@@ -271,7 +289,11 @@ def main() -> None:
         params, check_mode = module.params, module.check_mode
         is_upload = params["state"] == "uploaded"
         media = media_of(
-            params, connection, bucket_may_be_missing=check_mode and is_upload, folder_may_be_missing=not is_upload
+            params,
+            connection,
+            bucket_may_be_missing=check_mode and is_upload,
+            folder_may_be_missing=not is_upload,
+            progress=Progress(watched.progress, watched.supervisor),
         )
         verified = Account()
         media.look_through()
@@ -282,10 +304,11 @@ def main() -> None:
             if is_upload and check_mode:
                 media.preview()
             elif is_upload:
-                with instance_lock(params["lock"], "copying media") if params["lock"] else contextlib.nullcontext():
+                lock = params["lock"]
+                with instance_lock(lock, "copying media", watched.looked) if lock else contextlib.nullcontext():
                     media.upload()
             if not (is_upload and check_mode):
-                verified = media.verify()
+                verified = media.verify(charted=not is_upload)
                 check_verified(verified)
         except MediaError as exc:
             raise MediaError(str(exc), result_of(media, verified)) from exc

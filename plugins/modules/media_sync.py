@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - selfhosted.media.attributes.s3
   - selfhosted.media.s3
   - selfhosted.media.tree
+  - selfhosted.media.progress
 attributes:
   check_mode:
     support: full
@@ -90,7 +91,8 @@ options:
   lock:
     description:
       - A folder that stands for what is being changed, such as an application's. No two tasks with the same one work at the same time on a host.
-        The second fails and tells who holds the lock and since when. Nothing is written to the folder.
+        The second fails and tells who holds the lock and since when, unless that is about to stop because its B(ansible-playbook) is gone
+        (see O(show_progress)); then it waits. Nothing is written to the folder.
       - The lock ends with the process that holds it, however that ends. If omitted, none is taken.
     type: path
 seealso:
@@ -212,7 +214,9 @@ request_seconds:
   returned: if one was counted
   sample: 0.021
 started:
-  description: When the module began, in seconds since 1970 by the target's clock; for O(changed_since) of a later run.
+  description:
+    - When the module began, in seconds since 1970 by the target's clock; for O(changed_since) of a later run.
+    - With C(async), Ansible puts V(true) in its place.
   type: float
   returned: always
   sample: 1789300000.25
@@ -221,6 +225,14 @@ duration:
   type: float
   returned: always
   sample: 2.5
+throughput:
+  description:
+    - What was transferred over time, at most 120 points, each of the seconds since the start, the bytes done and the files done.
+    - Files that need nothing count as done, and so do those that fail.
+  type: list
+  elements: list
+  returned: always
+  sample: [[0.0, 0, 0], [1.0, 7340032, 250], [2.5, 14680064, 500]]
 """
 
 import contextlib
@@ -239,7 +251,9 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.engine import Run
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import Job
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Progress
 from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
+    PROGRESS_ARGUMENTS,
     TREE_ARGUMENTS,
     concurrency_of,
     first_reason,
@@ -247,10 +261,12 @@ from ansible_collections.selfhosted.media.plugins.module_utils._tree_options imp
     request_seconds_of,
     tree_of,
 )
+from ansible_collections.selfhosted.media.plugins.module_utils._watched.relay import go_apart
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
     **TREE_ARGUMENTS,
+    **PROGRESS_ARGUMENTS,
     "direction": {"type": "str", "default": "upload", "choices": ["upload", "download"]},
     "overwrite": {"type": "str", "default": "changed", "choices": ["changed", "never"]},
     "changed_since": {"type": "float"},
@@ -319,6 +335,7 @@ def result_of(sync: Run) -> dict[str, Any]:
         **request_seconds_of(account),
         "started": sync.started,
         "duration": round(time.time() - sync.started, 3),
+        "throughput": sync.progress.throughput(),
         "diff": {
             "before": {"same": counts["unchanged"], "extra": counts["extra"]},
             "after": {
@@ -339,17 +356,19 @@ def failure_of(sync: Run) -> str:
 
 
 def main() -> None:
+    watched = go_apart()
     module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
     def work() -> dict[str, Any]:
-        sync = Run(job_of(module.params, connection, module.check_mode))
+        progress = Progress(watched.progress, watched.supervisor)
+        sync = Run(job_of(module.params, connection, module.check_mode), progress=progress)
         lock = module.params["lock"]
         try:
             if module.check_mode:
                 sync.preview()
             else:
-                with instance_lock(lock, "copying media") if lock else contextlib.nullcontext():
+                with instance_lock(lock, "copying media", watched.looked) if lock else contextlib.nullcontext():
                     sync.carry_out()
         except MediaError as exc:
             raise MediaError(str(exc), result_of(sync)) from exc

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - selfhosted.media.attributes.s3
   - selfhosted.media.s3
   - selfhosted.media.tree
+  - selfhosted.media.progress
 attributes:
   check_mode:
     support: full
@@ -161,6 +162,14 @@ duration:
   type: float
   returned: always
   sample: 0.5
+throughput:
+  description:
+    - What was compared over time, at most 120 points, each of the seconds since the start, the bytes done and the files done.
+    - Files that need nothing count as done, and so do those that fail.
+  type: list
+  elements: list
+  returned: always
+  sample: [[0.0, 0, 0], [1.0, 7340032, 250], [2.5, 14680064, 500]]
 """
 
 import contextlib
@@ -179,18 +188,22 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.explicit
 from ansible_collections.selfhosted.media.plugins.module_utils._public import fetch_all, url_of
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import Question
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import sha256_of_stream
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Progress
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.verify import Check, Verification
 from ansible_collections.selfhosted.media.plugins.module_utils._tree_options import (
+    PROGRESS_ARGUMENTS,
     TREE_ARGUMENTS,
     concurrency_of,
     first_reason,
     reasons_of,
     tree_of,
 )
+from ansible_collections.selfhosted.media.plugins.module_utils._watched.relay import go_apart
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **S3_ARGUMENTS,
     **TREE_ARGUMENTS,
+    **PROGRESS_ARGUMENTS,
     "missing_allowed": {"type": "bool", "default": False},
     "different_allowed": {"type": "bool", "default": False},
     "older_than": {"type": "float"},
@@ -236,10 +249,12 @@ def verdict(verification: Verification, ok: bool, drawn: list[dict[str, Any]]) -
         "bytes": account.bytes,
         "requests": account.requests,
         "duration": round(time.time() - verification.started, 3),
+        "throughput": verification.progress.throughput(),
     }
 
 
 def main() -> None:
+    watched = go_apart()
     module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     connection = connection_of(module)
 
@@ -256,7 +271,7 @@ def main() -> None:
             sample=params["sample"],
             seed=random.randrange(2**31) if params["seed"] is None else params["seed"],  # noqa: S311 (no secret)
         )
-        verification = Verification(check)
+        verification = Verification(check, progress=Progress(watched.progress, watched.supervisor))
         ok = verification.carry_out()
         drawn = sample_of(verification)
         if params["public_url"]:

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,29 @@ def test_the_second_is_told_who_holds_it_and_since_when(tmp_path: Path) -> None:
         holder.wait()
         with instance_lock(str(tmp_path), "another"):
             pass  # the lock died with its holder
+
+
+def test_one_that_nobody_looks_at_is_waited_for(tmp_path: Path) -> None:
+    """Its ansible-playbook was killed: it will notice that and end. One that is looked at is not."""
+    looked = tmp_path / "looked"
+    looked.touch()
+    hold = HOLD.replace('"changing over to S3"', '"copying", sys.argv[2]').replace(
+        "sleep(60)", "sleep(float(sys.argv[3]))"
+    )
+    with script(hold, str(tmp_path), str(looked), "4") as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with instance_lock(str(tmp_path), "another"):
+            assert holder.wait(20) == 0  # it has ended by itself
+    with script(hold, str(tmp_path), str(looked), "60") as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        look = threading.Timer(0.5, looked.touch)
+        look.start()
+        with pytest.raises(Locked, match="copying"), instance_lock(str(tmp_path), "another"):
+            raise AssertionError("both have it")
+        assert holder.poll() is None
+        look.join()
 
 
 def test_it_is_free_again_after_an_error(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.job import 
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing import Listing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Progress
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.verify import Check, Verification
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import Tree
 
@@ -76,6 +77,7 @@ class StoredMedia:
     surveys: list[Survey] = field(default_factory=list)
     hashes: Hashes = field(default_factory=Hashes)
     started: float = field(default_factory=time.time)
+    progress: Progress = field(default_factory=Progress)
 
     def look_through(self, standing: bool = False) -> None:
         """Read the databases and compare each row with its file. Raises MediaError when a source is not there.
@@ -90,7 +92,10 @@ class StoredMedia:
             place = self.place_of(tree)
             if any(place.is_confined or not os.path.isabs(row.path) for row in tree.rows):
                 self._check_folder(place.media_dir)
-            self.surveys.append(survey(tree, place, self.hashes, self.on_mismatch == "store_as_recorded"))
+            tally = self.progress.begin("reading", 1, 1, len(tree.rows), charted=False).tally()
+            with self.progress.ticking():
+                as_recorded = self.on_mismatch == "store_as_recorded"
+                self.surveys.append(survey(tree, place, self.hashes, as_recorded, tally))
         self.seen = Account()
         for one in self.surveys:
             self.seen.count("rows", number=len(one.tree.rows))
@@ -197,14 +202,16 @@ class StoredMedia:
                     concurrency=self.concurrency,
                     max_parts=self.max_parts,
                     bucket_may_be_missing=self.bucket_may_be_missing,
-                )
+                ),
+                progress=self.progress,
             )
 
-    def verify(self) -> Account:
+    def verify(self, charted: bool = False) -> Account:
         """Compare every file with its object, reading the bucket anew."""
         done = Account()
         for one in self._filled():
-            verification = Verification(Check(self.access, one.manifest, self.checksum, self.concurrency))
+            check = Check(self.access, one.manifest, self.checksum, self.concurrency)
+            verification = Verification(check, progress=self.progress, charted=charted)
             verification.carry_out()
             done.add(verification.account)
         self.account.requests += done.requests

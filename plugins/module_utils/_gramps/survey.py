@@ -23,6 +23,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing imp
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import why_not_a_key
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.manifest import Entry, Manifest
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Board, Tally
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import LocalFile
 
 #: Files hashed at a time.
@@ -143,13 +144,19 @@ class Survey:
     paths: set[str] = field(default_factory=set)
 
 
-def survey(tree: FamilyTree, place: Place, hashes: Hashes, store_as_recorded: bool = False) -> Survey:
+def survey(
+    tree: FamilyTree,
+    place: Place,
+    hashes: Hashes,
+    store_as_recorded: bool = False,
+    tally: Optional[Tally] = None,
+) -> Survey:
     """Look at the file of each row. Reads every file; changes nothing. Files that cannot be read are counted as failed."""
     account = Account()
     entries: dict[bytes, Entry] = {}
     done = Survey(tree, place, Manifest.of(os.fsencode(place.media_dir), b"", []), account)
     rows_by_key: dict[bytes, list[Found]] = {}
-    for found in _found(tree.rows, place, hashes):
+    for found in _found(tree.rows, place, hashes, tally or Board().tally()):
         if found.path is not None:
             done.paths.add(os.path.normpath(found.path))
         if _is_storable(found, account):
@@ -167,24 +174,28 @@ def survey(tree: FamilyTree, place: Place, hashes: Hashes, store_as_recorded: bo
     return done
 
 
-def _found(rows: Sequence[Row], place: Place, hashes: Hashes) -> Iterable[Found]:
+def _found(rows: Sequence[Row], place: Place, hashes: Hashes, tally: Tally) -> Iterable[Found]:
     """Each row with its file, in their order."""
     results: list[Optional[Found]] = [None] * len(rows)
 
     def look(number: int) -> None:
-        row = rows[number]
+        results[number] = found = look_at(rows[number])
+        tally.done(found.file.status.st_size if found.file else 0)
+
+    def look_at(row: Row) -> Found:
         path = place.path_of(row.path)
         if path is None:
-            results[number] = Found(row, None, None)
-            return
+            return Found(row, None, None)
         try:
-            results[number] = Found(row, path, hashes.of(path))
+            return Found(row, path, hashes.of(path))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            results[number] = Found(row, path, None)
+            return Found(row, path, None)
         except (OSError, ValueError) as exc:  # ValueError: a NUL byte in the path
             reason = exc.strerror if isinstance(exc, OSError) else None
-            results[number] = Found(row, path, None, reason or str(exc))
+            return Found(row, path, None, reason or str(exc))
 
+    tally.found(len(rows), 0)
+    tally.range_ended()
     pool: Pool[int] = Pool(look, Concurrency(_HASHED_AT_A_TIME))
     for number in range(len(rows)):
         if not pool.put(number):

@@ -13,12 +13,15 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 
 _FOLDERS = ("/run/lock", "/var/lock")
 #: Seconds.
 _PATIENCE = 2
+#: Seconds after which a holder that nobody looks at any more has ended: it is interrupted after 30, and killed after 10 more.
+_END_OF_UNWATCHED = 45
 
 
 class Locked(MediaError):
@@ -26,10 +29,13 @@ class Locked(MediaError):
 
 
 @contextmanager
-def instance_lock(folder: str, what: str) -> Iterator[None]:
+def instance_lock(folder: str, what: str, looked: str = "") -> Iterator[None]:
     """Hold the lock of the instance in a folder while the block runs. Raises Locked with who holds it and since when.
 
     The kernel releases it when the process ends, however it ends, so there is no stale lock.
+
+    A process that goes on after its ansible-playbook was killed notices that after a while, by a file that is touched as long
+    as somebody looks. Whoever comes meanwhile waits for it: while that file is not touched, it is about to end.
     """
     path = _path(folder)
     try:
@@ -44,7 +50,8 @@ def instance_lock(folder: str, what: str) -> Iterator[None]:
         with contextlib.suppress(OSError):  # another user's file, which can be locked but not written
             os.ftruncate(descriptor, 0)
             since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-            os.pwrite(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": since}).encode(), 0)
+            holder = {"what": what, "pid": os.getpid(), "since": since, "looked": looked}
+            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -63,15 +70,25 @@ def _opened(path: str) -> int:
 
 def _take(descriptor: int) -> bool:
     """Take the lock; whether that worked. Worker processes of a killed run hold it for a moment, so not only once."""
-    deadline = time.monotonic() + _PATIENCE
+    begun = time.monotonic()
+    looked = _looked(descriptor)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except OSError:
-            if time.monotonic() > deadline:
+            is_watched = not looked or _looked(descriptor) != looked
+            if time.monotonic() - begun > (_PATIENCE if is_watched else _END_OF_UNWATCHED):
                 return False
             time.sleep(0.1)
+
+
+def _looked(descriptor: int) -> int:
+    """When somebody last looked at the holder; 0 for one that nobody looks at, or who cannot be asked."""
+    try:
+        return os.stat(_told(descriptor)["looked"]).st_mtime_ns
+    except (ValueError, KeyError, TypeError, OSError):
+        return 0
 
 
 def _path(folder: str) -> str:
@@ -80,9 +97,14 @@ def _path(folder: str) -> str:
     return os.path.join(place, f".selfhosted-media-{name}.lock")
 
 
+def _told(descriptor: int) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(os.pread(descriptor, 1000, 0))
+    return told
+
+
 def _holder(descriptor: int) -> str:
     try:
-        holder = json.loads(os.pread(descriptor, 1000, 0))
+        holder = _told(descriptor)
         return f"{holder['what']}, process {holder['pid']}, since {holder['since']}"
     except (ValueError, KeyError, TypeError, OSError):
         return "its name is not known yet"

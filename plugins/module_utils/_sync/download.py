@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import BinaryIO, Optional
+from typing import BinaryIO, Callable, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
@@ -19,6 +19,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import md5_of_object, new_md5
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown, why_not_a_path
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import nothing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import create
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import is_below
 
@@ -35,6 +36,8 @@ class Downloader:
     root: bytes
     prefix: bytes
     pace: Pace = field(default_factory=lambda: Pace(0))
+    #: told how much of a file has come, and taken back when it is whole or has failed
+    moved: Callable[[int], None] = nothing
 
     def __post_init__(self) -> None:
         self._real_root = os.path.realpath(self.root)
@@ -104,15 +107,19 @@ class Downloader:
     def _fetch(self, remote: RemoteObject, stream: BinaryIO) -> int:
         digest, size = new_md5(), 0
         doing = f"reading {shown(remote.key)} from bucket {self.client.bucket}"
-        with self.client.get(remote.key, doing) as found:
-            while True:
-                chunk = found.read()
-                if not chunk:
-                    break
-                self.pace.take(len(chunk))
-                digest.update(chunk)
-                size += len(chunk)
-                stream.write(chunk)
+        try:
+            with self.client.get(remote.key, doing) as found:
+                while True:
+                    chunk = found.read()
+                    if not chunk:
+                        break
+                    self.pace.take(len(chunk))
+                    digest.update(chunk)
+                    size += len(chunk)
+                    self.moved(len(chunk))
+                    stream.write(chunk)
+        finally:
+            self.moved(-size)
         told = md5_of_object(found.head)
         if found.head.size not in (size, -1) or (told and digest.hexdigest() != told):
             raise Unreachable(f"{doing} failed: what arrived is not what the service says it holds; run again")

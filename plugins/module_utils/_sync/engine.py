@@ -21,6 +21,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart i
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.processes import automatic_number, share_out
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Progress
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.split import Split, split
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.transfer import Outcome, Step, Transfer
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Unfinished
@@ -37,6 +38,7 @@ class Run:
     job: Job
     account: Account = field(default_factory=Account)
     started: float = field(default_factory=time.time)
+    progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
         self._extras = Extras(self.job.max_delete if self.job.delete else 0)
@@ -93,8 +95,13 @@ class Run:
         if job.bandwidth_limit:
             # Each transfer at a time gets its share: with too many, a connection would be silent for so long that it ends.
             concurrency = max(1, min(concurrency, job.bandwidth_limit // _LEAST_SHARE // processes))
-        worker = Transfer(job, parts.folders, Pace(job.bandwidth_limit), concurrency, dry, in_order)
-        return share_out(parts.ranges, worker, job.access, processes)
+        if in_order:
+            phase = "comparing" if dry else "uploading" if job.upload else "downloading"
+            board = self.progress.begin(phase, processes, len(parts.ranges), parts.estimate)
+        else:
+            board = self.progress.begin_again(processes)
+        worker = Transfer(job, parts.folders, Pace(job.bandwidth_limit), concurrency, dry, in_order, board=board)
+        return share_out(parts.ranges, worker, job.access, processes, self.progress)
 
     def _give_up_unfinished(self) -> None:
         """End the multipart uploads of killed runs whose files this run had no reason to upload, and remove their probes."""

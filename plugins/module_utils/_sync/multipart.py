@@ -25,6 +25,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.absence import UNKNOWN, Absence
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import MD5_METADATA, md5_of_part
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import shown
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import nothing
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.source import Changing, Source
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.unfinished import Mark, Unfinished
 
@@ -58,6 +59,8 @@ class Multipart:
     #: how an object that is there already is found out, where it must not be overwritten
     absence: Optional[Absence] = None
     invite: Invite = lambda _help_out, _helpers: None
+    #: told how much of a file is there, and taken back when it is whole or has failed
+    moved: Callable[[int], None] = nothing
 
     def upload(self, source: Source, headers: dict[str, str]) -> None:
         """Write a file. Raises S3Error, Changing or OSError; then no parts stay behind that could not be an object's."""
@@ -177,9 +180,12 @@ class Multipart:
         return upload
 
     def _carry_out(self, upload: _Upload, whole: str, doing: str) -> None:
-        upload.send(self.invite)
-        upload.source.check_unchanged()
-        self._end(upload, whole, doing)
+        try:
+            upload.send(self.invite, self.moved)
+            upload.source.check_unchanged()
+            self._end(upload, whole, doing)
+        finally:
+            self.moved(-upload.sent)
 
     def _end(self, upload: _Upload, whole: str, doing: str) -> None:
         key = upload.source.key
@@ -254,12 +260,15 @@ class _Upload:
     etags: dict[int, str] = field(default_factory=dict)
     #: whether the service was asked to put the parts together
     is_ending: bool = False
+    #: bytes of the parts that were sent
+    sent: int = 0
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
         self._under_way = 0
         self._failure: Optional[BaseException] = None
         self._numbers: list[int] = []
+        self._moved: Callable[[int], None] = nothing
 
     def take_over(self, number: int, size: int, etag: str) -> None:
         """Leave out a part that the service has, if it is what the file holds there."""
@@ -271,10 +280,11 @@ class _Upload:
         offset = (number - 1) * self.part_size
         return FilePart(self.source.descriptor, offset, max(0, min(self.part_size, self.source.size - offset)))
 
-    def send(self, invite: Invite) -> None:
+    def send(self, invite: Invite, moved: Callable[[int], None] = nothing) -> None:
         """Send all parts that are not there, with the help of threads that are free. Raises what the first failure was."""
         count = -(-self.source.size // self.part_size)
         self._numbers = [number for number in range(count, 0, -1) if number not in self.etags]
+        self._moved = moved
         invite(self._help_out, len(self._numbers) - 1)
         self._help_out()
         with self._changed:
@@ -297,6 +307,10 @@ class _Upload:
             except BaseException as exc:  # noqa: BLE001 (raised again by send)
                 failure = exc
             with self._changed:
+                if failure is None:
+                    size = self._stretch(number).size
+                    self.sent += size
+                    self._moved(size)
                 self._failure = self._failure or failure
                 self._under_way -= 1
                 self._changed.notify_all()

@@ -23,6 +23,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._objects.access i
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.address import Address
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.signing import Keys
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.keys import Range
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Progress
 
 #: More than this many would rather compete with the site's own work than help.
 _MOST = 4
@@ -32,6 +33,9 @@ _LOOK_UP = 1.0
 
 class Worker(Protocol):
     """What works in each process."""
+
+    #: which of the processes it is
+    number: int
 
     def work(self, access: Access, spans: Iterator[Range]) -> Any:
         """Work on ranges until there are none left; the result is handed to the parent.
@@ -51,16 +55,20 @@ def automatic_number(files: int) -> int:
     return min(_MOST, cores)
 
 
-def share_out(spans: Iterable[Range], worker: Worker, access: Access, processes: int) -> list[Any]:
-    """Have workers go through the ranges; their results.
+def share_out(
+    spans: Iterable[Range], worker: Worker, access: Access, processes: int, progress: Optional[Progress] = None
+) -> list[Any]:
+    """Have workers go through the ranges; their results. Meanwhile the progress ticks.
 
     Raises what a worker raised first; the others then get no more ranges and end what they are at.
     """
+    progress = progress or Progress()
     if processes == 1:
-        return [worker.work(access, iter(spans))]
+        with progress.ticking():
+            return [worker.work(access, iter(spans))]
     team = _Team(processes, worker)
     try:
-        return team.serve(spans, access)
+        return team.serve(spans, access, progress)
     finally:
         team.end()
 
@@ -75,7 +83,7 @@ class _Team:
         gc.collect()
         gc.freeze()  # what is there already stays shared: nobody looks through it for garbage
         try:
-            for _number in range(processes):
+            for number in range(processes):
                 ours, theirs = Pipe()
                 pid = os.fork()
                 if not pid:
@@ -83,6 +91,7 @@ class _Team:
                     ours.close()
                     for other in self._workers:
                         other.close()
+                    worker.number = number
                     _be_worker(worker, theirs, alive)
                 theirs.close()
                 self._workers[ours] = pid
@@ -91,13 +100,14 @@ class _Team:
             os.close(alive)
         self._parent_only = parent_only
 
-    def serve(self, spans: Iterable[Range], access: Access) -> list[Any]:
+    def serve(self, spans: Iterable[Range], access: Access, progress: Progress) -> list[Any]:
         """Answer the workers until all have handed in their results."""
         results: list[Any] = []
         failure: Optional[BaseException] = None
         waiting = set(self._workers)
         left, is_over = iter(spans), False
         while waiting:
+            progress.tick()
             for connection in cast("list[Connection]", wait(list(waiting), _LOOK_UP)):
                 try:
                     question, given = connection.recv()

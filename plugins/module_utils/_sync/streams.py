@@ -49,8 +49,20 @@ def run_side_by_side(
     the first failure was.
     """
     out_of_order = False
+
+    def try_to_go_through(span: Range) -> None:
+        try:
+            go_through(span)
+        except OutOfOrder:
+            raise
+        except BaseException as exc:
+            # At once: the other ranges would wait for room in the queues, under a bandwidth limit for long.
+            for queue in queues:
+                queue.stop(exc)
+            raise
+
     try:
-        side_by_side(spans, go_through, min(SIDE_BY_SIDE, concurrency))
+        side_by_side(spans, try_to_go_through, min(SIDE_BY_SIDE, concurrency))
     except OutOfOrder:
         out_of_order = True
     except BaseException as exc:  # noqa: BLE001 (raised by finish)

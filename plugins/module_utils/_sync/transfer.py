@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Optional, Union
+from typing import Callable, NamedTuple, Optional, Union
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.access import Access
@@ -30,6 +30,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge impor
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.multipart import Multipart, part_size_of
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pace import Pace
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Board, Stretch
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import (
     objects,
     run_side_by_side,
@@ -72,6 +73,9 @@ class Transfer:
     dry: bool = False
     in_order: bool = True
     account: Account = field(default_factory=Account)
+    board: Board = field(default_factory=Board)
+    #: which of the processes this is
+    number: int = 0
 
     def __post_init__(self) -> None:
         job = self.job
@@ -107,10 +111,11 @@ class Transfer:
     def begin(self, client: ObjectClient, pool: Pool[Step]) -> None:
         """Make what the transfers need."""
         job = self.job
+        self._tally = self.board.tally(self.number)
         self._client = client
         self._listing = Listing(client, job.prefix, job.bucket_may_be_missing)
         if not job.upload:
-            self._downloader = Downloader(client, job.tree.root, job.tree.prefix, self.pace)
+            self._downloader = Downloader(client, job.tree.root, job.tree.prefix, self.pace, self._tally.moved)
             return
         self._absence = None if job.overwrite else Absence(client, job.tree.prefix)
         unfinished = Unfinished(client.address.url, job.tree.prefix)
@@ -118,7 +123,7 @@ class Transfer:
             client,
             job.tree,
             Dress(job.acl, job.cache_control, job.content_types),
-            Multipart(client, unfinished, job.max_parts, self._absence, pool.invite),
+            Multipart(client, unfinished, job.max_parts, self._absence, pool.invite, self._tally.moved),
             absence=self._absence,
             record_md5=job.checksum,
         )
@@ -151,21 +156,35 @@ class Transfer:
 
     def _report(self, relative: bytes, reason: str, incomplete: bool) -> None:
         # Downloading, what lies in the folder and cannot be a key stands in nobody's way.
-        self.account.remark("failed" if incomplete and self.job.upload else "ignored", shown(relative), reason)
+        if incomplete and self.job.upload:
+            self._tally.failed()
+            self.account.remark("failed", shown(relative), reason)
+        else:
+            self.account.remark("ignored", shown(relative), reason)
 
     def _go_through(self, span: Range, lane: Lane[Step], pool: Pool[Step]) -> None:
-        unchanged = 0
+        unchanged, stretch = 0, Stretch(self._tally)
         try:
             for step in self.plan(span):
                 if step.action is Action.SKIP:
                     unchanged += 1
+                    stretch.met(0, is_done=True)
                 elif step.action is Action.TRANSFER or step.action is Action.COMPARE:
+                    stretch.met(self._size_of(step), is_done=False)
                     if not (lane if self._is_for_lane(step) else pool).put(step):
                         return
                 else:
+                    if step.action is Action.CONFLICT:
+                        stretch.met(0, is_done=True)
                     self._note(step.action, step.pair)
+            stretch.tell()
+            self._tally.range_ended()
         finally:
             self.account.count("unchanged", number=unchanged)
+
+    def _size_of(self, step: Step) -> int:
+        source = step.pair.local if self.job.upload else step.pair.remote
+        return 0 if source is None else source.size
 
     def _is_for_lane(self, step: Step) -> bool:
         """Whether a step is the plain writing of a small object, for which nothing has to be found out before."""
@@ -187,6 +206,7 @@ class Transfer:
         def written() -> None:
             put.written()
             self._count_done(local.key, len(put.body))
+            self._tally.done(local.size)
 
         return put._replace(written=written)
 
@@ -209,30 +229,34 @@ class Transfer:
             self._extras.add(pair.key)
 
     def _do(self, step: Step) -> None:
-        try:
-            if self._is_settled(step):
-                return
-            pair = step.pair
-            if self.job.upload and pair.local is not None:
-                self._upload(pair.local)
-            elif not self.job.upload and pair.remote is not None:
-                self._count_done(pair.key, self._downloader.download(pair.remote))
-        except (MediaError, OSError) as exc:
-            self._count_failure(step.pair.key, exc)
+        self._attempt(step, self._transfer)
 
     def _foresee(self, step: Step) -> None:
+        self._attempt(step, self._count)
+
+    def _attempt(self, step: Step, work: Callable[[Step], None]) -> None:
+        """Do something with a step if nothing settles it before. What fails is counted."""
         try:
-            if self._is_settled(step):
-                return
-            reason = None if self.job.upload else self._downloader.why_not(step.pair.key)
-            if reason:
-                raise MediaError(reason)
-            source = step.pair.local if self.job.upload else step.pair.remote
-            size = 0 if source is None else source.size
-            self._count_done(step.pair.key, size)
-            self.account.add_requests(requests_for(size, self.job.max_parts) if self.job.upload else 1)
+            if not self._is_settled(step):
+                work(step)
         except (MediaError, OSError) as exc:
             self._count_failure(step.pair.key, exc)
+        self._tally.done(self._size_of(step))
+
+    def _transfer(self, step: Step) -> None:
+        pair = step.pair
+        if self.job.upload and pair.local is not None:
+            self._upload(pair.local)
+        elif not self.job.upload and pair.remote is not None:
+            self._count_done(pair.key, self._downloader.download(pair.remote))
+
+    def _count(self, step: Step) -> None:
+        reason = None if self.job.upload else self._downloader.why_not(step.pair.key)
+        if reason:
+            raise MediaError(reason)
+        size = self._size_of(step)
+        self._count_done(step.pair.key, size)
+        self.account.add_requests(requests_for(size, self.job.max_parts) if self.job.upload else 1)
 
     def _count_failure(self, key: bytes, exc: Exception) -> None:
         """Count what failed for a key. Raises it when no other key can succeed either."""
@@ -245,6 +269,7 @@ class Transfer:
             self.account.remark("vanished", name, "removed since the folder was read")
         else:
             reason = exc.strerror if isinstance(exc, OSError) else None
+            self._tally.failed()
             self.account.remark("failed", name, reason or str(exc))
 
     def _is_settled(self, step: Step) -> bool:

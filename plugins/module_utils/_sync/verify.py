@@ -26,6 +26,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.listing imp
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.merge import Pair, merge
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.pool import Pool
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.processes import automatic_number, share_out
+from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress import Board, Progress, Stretch
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.split import Split, split
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.streams import (
     objects,
@@ -47,6 +48,10 @@ class Finding(Enum):
     DIFFERENT = "different"
     EXTRA = "extra"
     UNVERIFIABLE = "unverifiable"
+
+
+#: What speaks against the bucket.
+_BAD = {Finding.MISSING.value, Finding.DIFFERENT.value, Finding.UNVERIFIABLE.value, "failed"}
 
 
 @dataclass
@@ -109,6 +114,9 @@ class Verification:
     check: Check
     account: Account = field(default_factory=Account)
     started: float = field(default_factory=time.time)
+    progress: Progress = field(default_factory=Progress)
+    #: whether the run's throughput is that of the verification
+    charted: bool = True
 
     def __post_init__(self) -> None:
         self._sample = Sample(self.check.sample, self.check.seed)
@@ -129,7 +137,7 @@ class Verification:
         for outcome in outcomes:
             self.account.add(outcome.account)
             self._sample.add(outcome.sample)
-        bad = {Finding.MISSING.value, Finding.DIFFERENT.value, Finding.UNVERIFIABLE.value, "failed"}
+        bad = set(_BAD)
         if check.missing_allowed:
             bad.remove(Finding.MISSING.value)
         if check.different_allowed:
@@ -140,8 +148,13 @@ class Verification:
         check = self.check
         processes = check.processes or automatic_number(parts.estimate)
         processes = min(processes, len(parts.ranges), check.concurrency)
-        comparison = Comparison(check, parts.folders, check.concurrency // processes, in_order)
-        return share_out(parts.ranges, comparison, check.access, processes)
+        if in_order:
+            ranges, estimate = len(parts.ranges), parts.estimate
+            board = self.progress.begin("verifying", processes, ranges, estimate, self.charted)
+        else:
+            board = self.progress.begin_again(processes)
+        comparison = Comparison(check, parts.folders, check.concurrency // processes, in_order, board=board)
+        return share_out(parts.ranges, comparison, check.access, processes, self.progress)
 
 
 class Outcome(NamedTuple):
@@ -162,14 +175,18 @@ class Comparison:
     concurrency: int
     in_order: bool = True
     account: Account = field(default_factory=Account)
+    board: Board = field(default_factory=Board)
+    #: which of the processes this is
+    number: int = 0
 
     def work(self, access: Access, spans: Iterator[Range]) -> Outcome:
         """Compare ranges until there are none left. Raises MediaError for what ends the whole verification."""
         check = self.check
         self._drawing = threading.Lock()
+        self._tally = self.board.tally(self.number)
         self._sample = Sample(check.sample, check.seed)
         concurrency = Concurrency(self.concurrency)
-        pool = Pool(self._look, concurrency)
+        pool = Pool(self._ask, concurrency)
         with object_client(access, self.account, observe=concurrency.observe) as self._client:
             self._listing = Listing(self._client, check.tree.prefix.decode("utf-8"))
             out_of_order = run_side_by_side(spans, lambda span: self._go_through(span, pool), [pool], self.concurrency)
@@ -178,11 +195,21 @@ class Comparison:
     def _go_through(self, span: Range, pool: Pool[Pair]) -> None:
         tree = self.check.tree
         files = self._older(tree.walk(self._report, span, self.folders))
+        stretch = Stretch(self._tally)
         for pair in self._pairs(files, span):
+            if pair.local is not None:
+                stretch.met(pair.local.size, is_done=not self._asks)
             if not self._asks:
                 self._look(pair)
             elif not pool.put(pair):
                 return
+        stretch.tell()
+        self._tally.range_ended()
+
+    def _ask(self, pair: Pair) -> None:
+        self._look(pair)
+        if pair.local is not None:
+            self._tally.done(pair.local.size)
 
     @property
     def _asks(self) -> bool:
@@ -208,7 +235,12 @@ class Comparison:
                 self.account.count("newer")
 
     def _report(self, relative: bytes, reason: str, incomplete: bool) -> None:
-        self.account.remark("failed" if incomplete else "ignored", shown(relative), reason)
+        self._remark("failed" if incomplete else "ignored", shown(relative), reason)
+
+    def _remark(self, kind: str, name: str, reason: str) -> None:
+        self.account.remark(kind, name, reason)
+        if kind in _BAD:
+            self._tally.failed()
 
     def _look(self, pair: Pair) -> None:
         name = shown(self.check.tree.name_of(pair.key))
@@ -217,18 +249,18 @@ class Comparison:
         except FileNotFoundError:
             self.account.remark("vanished", name, "removed since the folder was read")
         except OSError as exc:
-            self.account.remark("failed", name, exc.strerror or str(exc))
+            self._remark("failed", name, exc.strerror or str(exc))
         except MediaError as exc:
             if ends_everything(exc):
                 raise
-            self.account.remark(Finding.UNVERIFIABLE.value, name, str(exc))
+            self._remark(Finding.UNVERIFIABLE.value, name, str(exc))
         else:
             if finding is Finding.VERIFIED and pair.local is not None:
                 self.account.count(finding.value, pair.local.size)
                 with self._drawing:
                     self._sample.see(pair.local)
             else:
-                self.account.remark(finding.value, name, reason)
+                self._remark(finding.value, name, reason)
 
     def _find(self, pair: Pair) -> tuple[Finding, str]:
         local, remote = pair.local, pair.remote
