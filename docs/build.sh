@@ -12,6 +12,13 @@ chmod go-w "$build/rst"
 antsibull-docs --config-file docs/antsibull-docs.cfg collection --use-current --squash-hierarchy --dest-dir "$build/rst" selfhosted.media
 # The site begins with a page of its own; the collection's, with the lists of plugins and roles, is one of the others.
 mv "$build/rst/index.rst" "$build/rst/reference.rst"
-cp docs/index.rst "$build/rst/"
+{
+  cat docs/index.rst
+  for kind in role module filter; do
+    # by their names alone: the pages' own titles are sentences
+    printf '\n.. toctree::\n   :caption: %ss\n   :hidden:\n\n' "${kind^}"
+    find "$build/rst" -name "*_$kind.rst" -printf '%f\n' | sort | sed -E "s/(.*)_$kind\.rst/   \1 <\1_$kind>/"
+  done
+} >"$build/rst/index.rst"
 sphinx-build --quiet -W --keep-going --jobs auto -c docs -b html "$build/rst" "$build/html"
 echo "the documentation is in $build/html/index.html"

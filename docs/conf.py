@@ -19,6 +19,9 @@ html_title = "selfhosted.media"
 
 extensions = ["sphinx_antsibull_ext"]
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+antsibull_ext_color_scheme = "none"
 pygments_style = "ansible"
 pygments_dark_style = "github-dark"
 highlight_language = "yaml+jinja"
@@ -48,5 +51,13 @@ def find_in_core(_app: Sphinx, _env: BuildEnvironment, node: pending_xref, conte
     return nodes.reference("", "", content, internal=False, refuri=CORE + page) if page else None
 
 
+def keep_contents(_app: Sphinx, tree: nodes.document) -> None:
+    """The theme takes a list of contents in a page for a mistake, unless it has this class; a guide is read from it, and not all screens
+    have room for the theme's own list at the side."""
+    for topic in tree.findall(lambda node: isinstance(node, nodes.topic) and "contents" in node["classes"]):
+        topic["classes"].append("this-will-duplicate-information-and-it-is-still-useful-here")
+
+
 def setup(app: Sphinx) -> None:
     app.connect("missing-reference", find_in_core)
+    app.connect("doctree-read", keep_contents)
