@@ -14,11 +14,7 @@ antsibull-docs --config-file docs/antsibull-docs.cfg collection --use-current --
 mv "$build/rst/index.rst" "$build/rst/reference.rst"
 {
   cat docs/index.rst
-  for kind in role module filter; do
-    # by their names alone: the pages' own titles are sentences
-    printf '\n.. toctree::\n   :caption: %ss\n   :hidden:\n\n' "${kind^}"
-    find "$build/rst" -name "*_$kind.rst" -printf '%f\n' | sort | sed -E "s/(.*)_$kind\.rst/   \1 <\1_$kind>/"
-  done
+  python docs/menus.py "$build/rst"
 } >"$build/rst/index.rst"
 sphinx-build --quiet -W --keep-going --jobs auto -c docs -b html "$build/rst" "$build/html"
 echo "the documentation is in $build/html/index.html"

@@ -42,7 +42,9 @@ PAGES = {
 BUILTIN = "ansible_collections.ansible.builtin."
 
 
-def find_in_core(_app: Sphinx, _env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.reference | None:
+def find_in_core(
+    _app: Sphinx, _env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
     """A link to a page of ansible-core; what is none stays an error."""
     label = str(node["reftarget"])
     page = PAGES.get(label)

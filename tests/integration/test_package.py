@@ -88,9 +88,10 @@ def test_the_tarball_holds_what_users_need_and_nothing_else(installed: Installed
         names = [name for name in archive.getnames() if name != "."]
     top = {name.split("/")[0] for name in names}
     assert top == {
-        "CHANGELOG.rst", "COPYING", "FILES.json", "MANIFEST.json", "README.md",
+        "CHANGELOG.rst", "COPYING", "FILES.json", "MANIFEST.json", "README.md", "bindep.txt", "requirements.txt",
         "changelogs", "docs", "meta", "playbooks", "plugins", "roles",
     }  # fmt: skip
+    assert {name.split("/")[1] for name in names if name.startswith("docs/")} == {"docsite"}
     assert not [name for name in names if re.search(r"__pycache__|\.pyc$|(^|/)\.|\.tar\.gz$", name)]
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
     known = set(listed.stdout.decode().splitlines())
