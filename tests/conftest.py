@@ -42,6 +42,7 @@ LONG = (
         "test_bookwyrm_rollback",
         "test_media_chaos",
         "test_gramps_web_instances",
+        "test_examples",
     ),
 )
 

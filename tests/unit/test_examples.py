@@ -9,6 +9,7 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,11 @@ def test_a_command_can_be_typed(example: Example, line: str, monkeypatch: pytest
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert words[0] in targets
         return
+    if program == "jq":
+        if not shutil.which("jq"):
+            pytest.skip("jq is not installed")
+        subprocess.run(["jq", "--null-input", f"def it: {words[1]}; true"], check=True)
+        return
     monkeypatch.setattr("ansible.context.CLIARGS", {})
     PROGRAMS[program]([program, *words]).parse()  # ends the process for an option that there is not
     for name in re.findall(r"selfhosted\.media\.(\w+)", line):
@@ -144,7 +150,7 @@ def test_every_module_and_filter_has_examples() -> None:
 
 
 def sentences() -> str:
-    """What the code says: the literals of Python, joined where they are written in pieces, and the tasks' texts."""
+    """What the code says: the literals of Python, joined where they are written in pieces, and the roles' texts."""
     found = []
     for path in ROOT.glob("plugins/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -153,7 +159,7 @@ def sentences() -> str:
                 found.append("".join(str(one) for one in parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
-    for path in ROOT.glob("roles/*/tasks/**/*.yml"):
+    for path in ROOT.glob("roles/**/*.yml"):
         found.append(re.sub(r"\{\{.*?\}\}", "\0", path.read_text(encoding="utf-8"), flags=re.DOTALL))
     return re.sub(r"\s+", " ", "\n".join(found))
 
