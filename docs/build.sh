@@ -9,7 +9,7 @@ rm -rf "$build"
 mkdir -p "$build/rst"
 # antsibull-docs refuses a folder that others may write to
 chmod go-w "$build/rst"
-antsibull-docs --config-file docs/antsibull-docs.cfg collection --use-current --squash-hierarchy --dest-dir "$build/rst" selfhosted.media
+antsibull-docs --config-file docs/antsibull-docs.cfg collection --use-current --squash-hierarchy --fail-on-error --dest-dir "$build/rst" selfhosted.media
 # The site begins with a page of its own; the collection's, with the lists of plugins and roles, is one of the others.
 mv "$build/rst/index.rst" "$build/rst/reference.rst"
 {

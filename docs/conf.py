@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import posixpath
-
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -49,7 +47,7 @@ def find_in_core(
     label = str(node["reftarget"])
     page = PAGES.get(label)
     if label.startswith(BUILTIN):
-        page = posixpath.join("collections/ansible/builtin", label[len(BUILTIN) :] + ".html")
+        page = f"collections/ansible/builtin/{label.removeprefix(BUILTIN)}.html"
     return nodes.reference("", "", content, internal=False, refuri=CORE + page) if page else None
 
 
