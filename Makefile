@@ -20,17 +20,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Runs a command and says how long it took.
 timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - start)) s"; exit $$code
 
-.PHONY: help setup demo demo-stop test lint unit integration molecule boto3 boto3-old boto3-current chaos profiles matrix bench format changelog docs clean
+.PHONY: help setup demo demo-stop test lint unit integration molecule boto3 boto3-old boto3-current chaos profiles matrix bench format changelog docs provider-page clean
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
-	@echo 'make test   what CI runs: lint, unit, integration, molecule, the S3 modules with the oldest boto3; CI adds make boto3-old'
+	@echo 'make test   what CI runs: lint, docs, unit, integration, molecule, the S3 modules with the oldest boto3; CI adds make boto3-old'
 	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation; make format mends what ruff can'
 	@echo 'make unit, make integration, make molecule, make boto3-$(firstword $(BOTO3_RELEASES)): the other parts of make test'
 	@echo 'make boto3  the S3 modules with boto3 $(BOTO3_RELEASES) and the current one'
 	@echo 'make chaos  the long form of the tests that kill and break things, for an hour or more; CHAOS_SEED=7 for other moments'
 	@echo 'make profiles  both applications move to every provider, as its documentation describes it, for half an hour or more'
 	@echo 'make matrix  both applications move with each ansible-core and each Python and boto3 of a server, as far as this machine has them'
+	@echo 'make docs   the documentation as a site in build/docs, without warnings; a part of make test'
 	@echo 'make bench  media_sync against s5cmd, rclone and aws s3 sync; ARGS="--only W1 --rounds 1 --scale 0.1"'
 
 setup: $(VENV)/.ready
@@ -67,7 +68,7 @@ demo-stop: setup
 	$(BIN)/python demo/demo.py --stop
 
 # Integration is with the newest boto3, and the oldest comes last.
-test: lint unit integration molecule boto3-$(firstword $(BOTO3_RELEASES))
+test: lint docs unit integration molecule boto3-$(firstword $(BOTO3_RELEASES))
 
 lint: setup
 	$(call timed,lint,tests/lint.sh)
@@ -122,8 +123,17 @@ $(VENV)/bench/.ready: tests/bench/requirements.txt
 bench: setup $(VENV)/bench/.ready
 	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.bench $(ARGS)
 
+# The site into build/docs, in the environment of the other tools; the theme lies in a folder of its own.
+$(VENV)/docs/.ready: docs/requirements.txt $(VENV)/.dev
+	rm -rf $(@D)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --target $(@D) -r $<
+	touch $@
+
+docs: setup $(VENV)/docs/.ready
+	$(call timed,docs,PYTHONPATH=$(CURDIR)/$(VENV)/docs docs/build.sh)
+
 # Writes the page of providers anew from the provider table and the tests' profiles.
-docs: setup
+provider-page: setup
 	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.provider_page
 
 # Writes CHANGELOG.rst anew from changelogs/fragments.

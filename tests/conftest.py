@@ -43,6 +43,7 @@ LONG = (
         "test_media_chaos",
         "test_gramps_web_instances",
         "test_media_progress",
+        "test_examples",
     ),
 )
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 selfhosted.media contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the documentation's page of providers from the provider table and from the profiles that the tests play: make docs."""
+"""Writes the documentation's page of providers from the provider table and from the profiles that the tests play: make provider-page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEAD = """..
   SPDX-License-Identifier: GPL-3.0-or-later
 
 ..
-  Written by make docs from plugins/module_utils/_s3/provider_table.py and tests/servers/profiles.py. Do not edit.
+  Written by make provider-page from plugins/module_utils/_s3/provider_table.py and tests/servers/profiles.py. Do not edit.
 
 .. _ansible_collections.selfhosted.media.docsite.providers:
 

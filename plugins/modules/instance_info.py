@@ -46,7 +46,7 @@ EXAMPLES = r"""
 - name: Look at the instance
   selfhosted.media.instance_info:
     dir: /opt/bookwyrm
-  register: instance
+  register: found
 """
 
 RETURN = r"""

@@ -58,7 +58,7 @@ EXAMPLES = r"""
     path: /opt/bookwyrm/images
     bucket: books
     prefix: images/
-    switched: "{{ instance.switched }}"
+    switched: "{{ found.instance.switched }}"
     chdir: /opt/bookwyrm
     env_file: /opt/bookwyrm/.env
     kept_file: /opt/bookwyrm/.env.before-s3

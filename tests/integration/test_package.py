@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.selfhosted.media.tests.examples import commands, yaml_blocks
 from ansible_collections.selfhosted.media.tests.playbooks import ROOT, Outcome, StandIn, standin
 from ansible_collections.selfhosted.media.tests.servers import Server
 
@@ -88,9 +91,10 @@ def test_the_tarball_holds_what_users_need_and_nothing_else(installed: Installed
         names = [name for name in archive.getnames() if name != "."]
     top = {name.split("/")[0] for name in names}
     assert top == {
-        "CHANGELOG.rst", "COPYING", "FILES.json", "MANIFEST.json", "README.md",
+        "CHANGELOG.rst", "COPYING", "FILES.json", "MANIFEST.json", "README.md", "bindep.txt", "requirements.txt",
         "changelogs", "docs", "meta", "playbooks", "plugins", "roles",
     }  # fmt: skip
+    assert {name.split("/")[1] for name in names if name.startswith("docs/")} == {"docsite"}
     assert not [name for name in names if re.search(r"__pycache__|\.pyc$|(^|/)\.|\.tar\.gz$", name)]
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
     known = set(listed.stdout.decode().splitlines())
@@ -124,29 +128,51 @@ def books(installed: Installed, tmp_path: Path, moto_server: Server, bucket_name
         yield instance
 
 
-def run_playbook(machine: Installed, instance: StandIn, *options: str) -> Outcome:
-    interpreter = str(machine.programs / "python")
-    instance.variables.update(bookwyrm_s3_provider="generic", bookwyrm_s3_region="us-east-1")
-    command, _environment = instance.command("bookwyrm_migrate", *options, ansible_python_interpreter=interpreter)
+def write_inventory(machine: Installed, instance: StandIn) -> None:
+    """The inventory of README.md, whose host is the stand-in and whose service is the test server."""
+    (example,) = [one for one in yaml_blocks("inventory") if one.page == "README.md" and "bookwyrm" in one.content]
+    content = example.content
+    (host,) = content["bookwyrm"]["hosts"].values()
+    assert set(host) <= {*instance.variables, "ansible_become", "bookwyrm_s3_region"}
+    host.update(
+        instance.variables,
+        ansible_become=False,
+        ansible_connection="local",
+        ansible_python_interpreter=str(machine.programs / "python"),
+        bookwyrm_s3_provider="generic",
+        bookwyrm_s3_region="us-east-1",
+    )
+    (machine.folder / example.title).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def type_command(machine: Installed, instance: StandIn, line: str, *options: str) -> Outcome:
     path = os.pathsep.join([str(instance.folder / "systemd"), machine.environment["PATH"]])
-    return machine.run(*command, environment={"PATH": path})
+    return machine.run(*shlex.split(line), *options, environment={"PATH": path})
+
+
+#: Look first, then do it.
+LINES = [line for one, line in commands() if one.page == "README.md" and ".bookwyrm_migrate " in line]
 
 
 def test_bookwyrm_migrate_works_from_it(installed: Installed, books: StandIn) -> None:
+    """What README.md tells to type, and nothing else."""
+    look, do = LINES
+    write_inventory(installed, books)
     env = (books.folder / ".env").read_bytes()
-    check = run_playbook(installed, books, "--check", "--diff")
+    check = type_command(installed, books, look)
     assert check.code == 0, check.output
     assert (books.folder / ".env").read_bytes() == env
     assert str(ROOT) not in check.output
 
     assert all(url.startswith("/images/") for url in books.images())
-    done = run_playbook(installed, books)
+    done = type_command(installed, books, do)
     assert done.code == 0, done.output
     assert books.images()
     assert all(books.variables["bookwyrm_s3_bucket"] in url for url in books.images())
 
 
 def test_a_wrong_value_is_told_by_its_variable(installed: Installed, books: StandIn) -> None:
-    done = run_playbook(installed, books, "-e", "bookwyrm_install_type=foo")
+    write_inventory(installed, books)
+    done = type_command(installed, books, LINES[1], "-e", "bookwyrm_install_type=foo")
     assert done.code != 0
     assert "value of bookwyrm_install_type must be one of: auto, docker, systemd, got: foo" in done.output

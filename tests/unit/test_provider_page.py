@@ -12,7 +12,7 @@ from ansible_collections.selfhosted.media.tests.servers.profiles import PROFILES
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run make docs"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run make provider-page"
 
 
 def test_every_provider_is_named_in_the_modules_documentation() -> None:
