@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable
@@ -35,9 +36,14 @@ _URL_USER = re.compile(r"://([^/?#\s]+)@")
 
 
 class MediaModule(AnsibleModule):
-    """Hides the users and passwords in URLs as Ansible hides what is no_log: in syslog, and where an option is refused too."""
+    """Hides the users and passwords in URLs as Ansible hides what is no_log: in syslog, and where an option is refused too.
+
+    Says with every result when the module began and how long it took, for the report on the run.
+    """
 
     def __init__(self, **options: Any) -> None:
+        # Not called `started`: with this word in a result, Ansible takes a task with `async` for one that has not ended.
+        self._began = time.time(), time.monotonic()
         super().__init__(**options)
 
     def _log_invocation(self) -> None:
@@ -46,6 +52,8 @@ class MediaModule(AnsibleModule):
 
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
         self._hide_url_users()
+        moment, clock = self._began
+        kwargs = {"began": round(moment, 3), "duration": round(time.monotonic() - clock, 3), **kwargs}
         super()._return_formatted(kwargs)
 
     def hide(self, values: Iterable[str]) -> None:

@@ -122,6 +122,16 @@ path:
   type: str
   returned: success
   sample: /opt/bookwyrm/.env
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 import os

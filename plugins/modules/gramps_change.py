@@ -150,6 +150,16 @@ restart_seconds:
   type: float
   returned: when it was carried out
   sample: 8.1
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 import syslog

@@ -111,6 +111,16 @@ gramps:
     boto3: {description: Whether the modules' Python on the target has boto3., type: bool, returned: always, sample: true}
     ruamel: {description: Whether it has ruamel.yaml., type: bool, returned: always, sample: true}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 import os

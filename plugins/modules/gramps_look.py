@@ -113,6 +113,16 @@ left_out:
   type: str
   returned: always
   sample: ''
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 import secrets

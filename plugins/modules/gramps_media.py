@@ -189,10 +189,15 @@ started:
   type: float
   returned: when the databases could be read
   sample: 1789300000.25
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
 duration:
   description: How long it took, in seconds.
   type: float
-  returned: when the databases could be read
+  returned: always
   sample: 2.5
 throughput:
   description:

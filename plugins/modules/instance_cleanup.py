@@ -151,6 +151,11 @@ requests:
   type: int
   returned: always
   sample: 1500
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
 duration:
   description: How long it took, in seconds.
   type: float

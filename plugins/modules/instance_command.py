@@ -90,10 +90,15 @@ stdout:
   type: str
   returned: success, except in check mode
   sample: 263 static files copied.
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
 duration:
   description: How long it took, in seconds.
   type: float
-  returned: success, except in check mode
+  returned: always
   sample: 3.5
 """
 

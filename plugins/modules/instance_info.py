@@ -101,6 +101,16 @@ credentials:
   type: dict
   returned: with O(credentials=true)
   sample: {AWS_ACCESS_KEY_ID: AKIA..., AWS_SECRET_ACCESS_KEY: "..."}
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 import os

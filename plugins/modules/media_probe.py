@@ -157,6 +157,16 @@ msg:
   returned: always
   type: str
   sample: "https://media.example.org/x.woff2: as expected"
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 from typing import Any, Optional

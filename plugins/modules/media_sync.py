@@ -220,6 +220,11 @@ started:
   type: float
   returned: always
   sample: 1789300000.25
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
 duration:
   description: How long it took, in seconds.
   type: float

@@ -88,7 +88,7 @@ options:
         required: true
       result:
         description:
-          - The registered result of its task. C(failed), C(skipped), C(duration), and C(started) in seconds since 1970 are looked at.
+          - The registered result of its task. C(failed), C(skipped), C(duration), and C(began) in seconds since 1970 are looked at.
           - A step with neither this nor O(steps[].state) was not reached and is left out.
         type: dict
         default: {}

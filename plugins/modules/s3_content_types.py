@@ -64,6 +64,16 @@ objects:
   elements: dict
   returned: always
   sample: [{name: static/fonts/icomoon.woff2, reason: font/woff2}]
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 from typing import Any

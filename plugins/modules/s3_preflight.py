@@ -130,6 +130,16 @@ policy:
   returned: when the key was refused something
   type: dict
   sample: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: ["s3:ListBucket"], Resource: ["arn:aws:s3:::example-media"]}]}
+began:
+  description: When the module began, in seconds since 1970 by the target's clock.
+  type: float
+  returned: always
+  sample: 1789300000.25
+duration:
+  description: How long it took, in seconds.
+  type: float
+  returned: always
+  sample: 0.5
 """
 
 from typing import Any

@@ -80,7 +80,7 @@ def report_of(options: dict[str, Any], made: str) -> Report:
 def _steps(given: list[dict[str, Any]]) -> Iterator[Step]:
     """What was skipped without a trace, because the run ended before, is left out."""
     results = [(one, one["result"] or {}) for one in given]
-    first = min((result["started"] for _one, result in results if "started" in result), default=0.0)
+    first = min((result["began"] for _one, result in results if "began" in result), default=0.0)
     for one, result in results:
         if not result and one["state"] is None:
             continue
@@ -89,7 +89,7 @@ def _steps(given: list[dict[str, Any]]) -> Iterator[Step]:
             name=one["name"],
             state=one["state"] or _state(result),
             seconds=None if seconds is None else round(float(seconds), 3),
-            begin=round(float(result["started"]) - first, 3) if "started" in result else None,
+            begin=round(float(result["began"]) - first, 3) if "began" in result else None,
             detail=one["detail"],
         )
 
