@@ -19,8 +19,9 @@ class Masking:
     """Replaces texts that are secret, wherever they stand, and users and passwords in URLs."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        given = [secret for secret in secrets if secret]
+        forms = {*given, *map(quote_plus, given), *(quote(one, safe=safe) for one in given for safe in ("", "/~"))}
         # A long one may hold a short one.
-        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
         self._secrets = sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:

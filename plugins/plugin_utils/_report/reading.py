@@ -134,7 +134,8 @@ def _sample(options: dict[str, Any]) -> Iterator[Link]:
         yield Link(one["url"], one["name"] or one["url"].rpartition("/")[2])
     if options["public_url"]:
         for drawn in options["verification"].get("sample") or []:
-            yield Link(url_of(options["public_url"], drawn["key"]), drawn["key"])
+            key = str(drawn["key"]).encode("utf-8", "backslashreplace").decode()
+            yield Link(url_of(options["public_url"], key), key)
 
 
 def _checks(given: list[dict[str, Any]]) -> list[Check]:
