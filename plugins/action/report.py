@@ -33,8 +33,9 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {**result, "msg": "No report is written in check mode."}
         try:
-            html, twin = write(report_of(options, time.strftime("%Y-%m-%dT%H:%M:%S%z")), options["dest"])
+            report = report_of(options, time.strftime("%Y-%m-%dT%H:%M:%S%z"), task_vars)
+            html, twin = write(report, options["dest"])
         except MediaError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         # Said without -v too: it is what the reader wants to open next.
-        return {**result, "html": html, "json": twin, "msg": f"The report: {html}", "_ansible_verbose_always": True}
+        return {**result, "html": html, "json": twin, "_ansible_verbose_always": True}

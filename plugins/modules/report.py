@@ -89,7 +89,8 @@ options:
       result:
         description:
           - The registered result of its task. C(failed), C(skipped), C(duration), and C(began) in seconds since 1970 are looked at.
-          - A step with neither this nor O(steps[].state) was not reached and is left out.
+          - A step with neither this nor O(steps[].state) was not reached and is left out, and so is one that began before the first step:
+            that is of an earlier run.
         type: dict
         default: {}
       state:
@@ -209,7 +210,17 @@ options:
       command:
         description: The command line.
         type: str
-        required: true
+        default: ''
+      playbook:
+        description:
+          - Instead of O(commands[].command), a playbook of this collection, such as V(selfhosted.media.verify). The command line then has the
+            inventories of this run and C(-e target=) with this host.
+        type: str
+        default: ''
+      extra_vars:
+        description: More variables for O(commands[].playbook).
+        type: dict
+        default: {}
   secrets:
     description: Texts that are replaced by asterisks wherever they would appear.
     type: list
@@ -271,8 +282,8 @@ json:
   returned: not in check mode
   sample: /home/admin/books.example.org-migrate-2026-07-01-120000.json
 msg:
-  description: Where the page is, in a sentence.
+  description: That nothing was written.
   type: str
-  returned: always
-  sample: "The report: /home/admin/books.example.org-migrate-2026-07-01-120000.html"
+  returned: in check mode
+  sample: No report is written in check mode.
 """

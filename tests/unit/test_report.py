@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,20 @@ from typing import Any
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report import charts, files, units
+from ansible_collections.selfhosted.media.plugins.plugin_utils._report.commands import command_line
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.contact_sheet import MOST_PICTURES
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.content import Report, Share, Step
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.markup import web_origin
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.page import page
 from ansible_collections.selfhosted.media.tests.run_module import run_ansible
-from ansible_collections.selfhosted.media.tests.unit.report_options import BUCKET, FULL, HOSTILE, report, with_texts
+from ansible_collections.selfhosted.media.tests.unit.report_options import (
+    BUCKET,
+    FULL,
+    HOSTILE,
+    VERIFIED,
+    report,
+    with_texts,
+)
 from ansible_collections.selfhosted.media.tests.web_page import Page, read_page
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +95,29 @@ def test_a_failure_is_the_headline() -> None:
     assert "The media of books.example.org were not moved" in found.text
     assert "What went wrong" in found.text and "Make it." in found.text
     assert {"class": "failed"} in found.all("body")
+
+
+def test_what_was_registered_by_an_earlier_run_is_left_out() -> None:
+    steps = [{"name": "Look", "result": {"began": 1005, "duration": 1}}, *FULL["steps"]]
+    found = report(**{**FULL, "steps": steps})
+    assert [one.name for one in found.steps] == ["Look", "Verify", "Archives", "By hand"]
+    assert found.transfer is None and found.verification is not None
+
+
+def test_what_is_missing_is_not_passed_over() -> None:
+    found = report(action="verify", verification={**VERIFIED, "missing": 1000})
+    assert found.headline == "32 of 1\u202f033 files of books are in the bucket"
+
+
+def test_commands_are_ready_to_be_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    task_vars = {
+        "inventory_hostname": "books",
+        "ansible_inventory_sources": [str(tmp_path / "my hosts.yml"), "/etc/hosts.ini", "a,b,"],
+    }
+    line = command_line("selfhosted.media.verify", {"x": "it's"}, task_vars)
+    words = ["-i", "my hosts.yml", "-i", "/etc/hosts.ini", "-i", "a,b,", "-e", "target=books", "-e", "x=it's"]
+    assert shlex.split(line) == ["ansible-playbook", "selfhosted.media.verify", *words]
 
 
 # --- what is loaded and linked

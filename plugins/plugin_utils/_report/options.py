@@ -47,6 +47,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "probes": _list_of(name=_NEEDED, result=_RESULT),
     "settings": {"type": "dict", "default": {}},
     "secret_settings": _TEXTS,
-    "commands": _list_of(what=_NEEDED, command=_NEEDED),
+    "commands": _list_of(what=_NEEDED, command=_TEXT, playbook=_TEXT, extra_vars={"type": "dict", "default": {}}),
     "secrets": {**_TEXTS, "no_log": True},
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._public import url_of
+from ansible_collections.selfhosted.media.plugins.plugin_utils._report.commands import command_line
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.content import (
     FAILED,
     OK,
@@ -26,6 +27,7 @@ from ansible_collections.selfhosted.media.plugins.plugin_utils._report.content i
     Verification,
 )
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.masking import Masking, settings_shown
+from ansible_collections.selfhosted.media.plugins.plugin_utils._report.units import number
 
 #: What was done, for the headline, and what was not.
 VERDICTS = {
@@ -49,16 +51,16 @@ COUNTED = (
 )
 
 
-def report_of(options: dict[str, Any], made: str) -> Report:
+def report_of(options: dict[str, Any], made: str, task_vars: Optional[dict[str, Any]] = None) -> Report:
     """The report on a run. No text in it holds one of the options' secrets."""
+    options = {**options, **_of_this_run(options)}
     steps = list(_steps(options["steps"]))
-    verdict = VERDICTS[options["action"]][0 if options["ok"] else 1]
     report = Report(
         application=options["application"],
         instance=options["instance"],
         action=options["action"],
         ok=options["ok"],
-        headline=options["headline"] or verdict.format(options["instance"]),
+        headline=options["headline"] or _verdict(options),
         made=made,
         seconds=max((step.begin + (step.seconds or 0) for step in steps if step.begin is not None), default=None),
         notes=[note for note in options["notes"] if note],
@@ -72,9 +74,35 @@ def report_of(options: dict[str, Any], made: str) -> Report:
         probes=list(_probes(options["probes"])),
         settings=settings_shown(options["settings"]),
         secret_settings=options["secret_settings"],
-        commands=[Command(one["what"], one["command"]) for one in options["commands"]],
+        commands=[
+            Command(one["what"], one["command"] or command_line(one["playbook"], one["extra_vars"], task_vars or {}))
+            for one in options["commands"]
+        ],
     )
     return Masking(options["secrets"]).everything(report)
+
+
+def _of_this_run(options: dict[str, Any]) -> dict[str, Any]:
+    """What holds registered results, without those that began before the first step: they are of an earlier run."""
+    first = next((one["result"].get("began", 0.0) for one in options["steps"] if one["result"]), 0.0)
+
+    def current(result: dict[str, Any]) -> dict[str, Any]:
+        return result if result.get("began", first) >= first else {}
+
+    return {
+        **{name: [{**one, "result": current(one["result"])} for one in options[name]] for name in ("steps", "probes")},
+        **{name: current(options[name]) for name in ("transfer", "verification")},
+    }
+
+
+def _verdict(options: dict[str, Any]) -> str:
+    found = options["verification"]
+    absent = sum(int(found.get(kind, 0)) for kind in ("missing", "different", "mismatched"))
+    if options["action"] == "verify" and options["ok"] and absent:
+        # Allowed after a change-over, as users delete media; but not to be passed over.
+        whole = number(int(found["verified"]) + absent)
+        return f"{number(int(found['verified']))} of {whole} files of {options['instance']} are in the bucket"
+    return VERDICTS[options["action"]][0 if options["ok"] else 1].format(options["instance"])
 
 
 def _steps(given: list[dict[str, Any]]) -> Iterator[Step]:
