@@ -136,7 +136,19 @@ class Host:
         (self.folder.parent / f"{self.folder.name}-last-run.log").write_text(output)
         shown = [line for line in output.splitlines() if any(mark in line for mark in self.marks)]
         assert not shown, f"a secret was printed: {shown[:3]}"
+        for report in (
+            path for path in self.folder.parent.iterdir() if re.search(r"-\d{6}(-\d+)?\.(html|json)$", path.name)
+        ):
+            assert not any(mark in report.read_text(encoding="utf-8") for mark in self.marks), (
+                f"a secret is in {report}"
+            )
         return Outcome(done.returncode, output)
+
+    def report(self, action: str) -> tuple[Path, dict[str, Any]]:
+        """The page that the last run of this kind has left, and what its JSON twin holds."""
+        pages = sorted(self.folder.parent.glob(f"*-{action}-*.html"), key=lambda path: path.stat().st_mtime_ns)
+        twin: dict[str, Any] = json.loads(pages[-1].with_suffix(".json").read_text(encoding="utf-8"))
+        return pages[-1], twin
 
 
 @dataclass

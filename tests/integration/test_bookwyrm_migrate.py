@@ -14,7 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from ansible_collections.selfhosted.media.tests.browser import Browser, BrowserUnavailable, browser
 from ansible_collections.selfhosted.media.tests.playbooks import (
+    ROOT,
     Outcome,
     StandIn,
     Visitors,
@@ -24,6 +26,7 @@ from ansible_collections.selfhosted.media.tests.playbooks import (
     standin,
 )
 from ansible_collections.selfhosted.media.tests.servers import Server
+from ansible_collections.selfhosted.media.tests.web_page import read_page
 
 COVERS = 20
 
@@ -267,6 +270,77 @@ def test_the_settings_of_before_are_kept(migrated: Migrated) -> None:
 def test_local_media_stay(migrated: Migrated) -> None:
     now = migrated.site.tree()
     assert {name: now.get(name) for name in migrated.tree_before} == migrated.tree_before
+
+
+def test_the_report_tells_what_was_done(migrated: Migrated) -> None:
+    """In the folder from which the playbook was called, and nothing inside the collection that it was run from."""
+    assert len([*migrated.site.folder.parent.glob("*.html")]) == 1, "the trial run has left one too"
+    page, told = migrated.site.report("migrate")
+    assert f'"html": "{page}"' in migrated.run.output
+    assert not [*ROOT.glob("*.html"), *(ROOT / "playbooks").glob("*.html")]
+    assert told["ok"] and told["headline"] == f"The media of {told['instance']} are on S3"
+    assert {step["state"] for step in told["steps"]} == {"ok"}
+    stood_still = next(step for step in told["steps"] if step["name"].startswith("Stop, "))
+    assert (
+        stood_still["seconds"]
+        >= migrated.run.results("Stop, copy what is new, write the settings, start")[0]["stop_seconds"]
+    )
+    files = len([name for name in migrated.tree_before if "/" in name])
+    assert told["verification"]["counts"]["verified"] >= files
+    assert told["transfer"]["files"] >= files and told["transfer"]["bytes"] > 0
+    assert len(told["sample"]) == 20
+    assert {check["state"] for check in told["checks"]} == {"ok"}
+    assert [probe["state"] for probe in told["probes"]] == ["ok", "ok"]
+    assert told["settings"]["AWS_STORAGE_BUCKET_NAME"] == migrated.bucket
+    assert set(told["secret_settings"]) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert told["problems"] == []
+    assert [one["command"].split()[1] for one in told["commands"]] == [
+        "selfhosted.media.verify",
+        "selfhosted.media.bookwyrm_rollback",
+        "selfhosted.media.bookwyrm_cleanup",
+    ]
+    assert read_page(page.read_text(encoding="utf-8")).mistakes == []
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Browser]:
+    try:
+        with browser() as it:
+            yield it
+    except BrowserUnavailable as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True)])
+def test_the_report_shows_the_bucket_s_pictures(migrated: Migrated, tab: Browser, width: int, dark: bool) -> None:
+    page, told = migrated.site.report("migrate")
+    tab.open(f"file://{page}", width=width, dark=dark)
+    kind = f"{'desktop' if width > 600 else 'phone'}-{'dark' if dark else 'light'}"
+    tab.picture(ROOT / "build" / "report" / f"bookwyrm-migrate-{kind}.png")
+    assert tab.complaints == []
+    pictures = {one["url"] for one in told["sample"] if one["url"].endswith(("jpg", "png", "webp", "svg"))}
+    asked = {url: answer["status"] for url, answer in tab.requests.items() if url.startswith("http")}
+    assert asked == dict.fromkeys(pictures, 200)
+    assert all(url.startswith(f"{migrated.public_url}/images/") for url in asked)
+    assert all(tab.evaluate("[...document.images].map(image => image.naturalWidth > 1)"))
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_page_of_the_instance_loads_its_font_only_with_cors(migrated: Migrated, tab: Browser) -> None:
+    client = migrated.server.client()
+    load = "Promise.all([...document.fonts].map(font => font.load().then(() => 'loaded', () => 'blocked')))"
+    site = f"http://localhost:{migrated.site.port}/?n=1"
+    tab.open(site)
+    assert set(tab.evaluate(load)) == {"loaded"}
+    assert tab.complaints == []
+    rules = client.get_bucket_cors(Bucket=migrated.bucket)["CORSRules"]
+    client.delete_bucket_cors(Bucket=migrated.bucket)
+    try:
+        tab.open(site)
+        assert set(tab.evaluate(load)) == {"blocked"}
+        assert "CORS" in " ".join(tab.complaints)
+    finally:
+        client.put_bucket_cors(Bucket=migrated.bucket, CORSConfiguration={"CORSRules": rules})
 
 
 # From here on the order counts: each test plays on the instance that the ones before it left.

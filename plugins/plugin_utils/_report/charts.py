@@ -120,7 +120,7 @@ def share_rows(shares: list[Share]) -> list[Markup]:
     return [
         element(
             "tr",
-            element("th", one.name or "without a name", scope="row"),
+            element("th", "the folder itself" if one.name == "." else one.name, scope="row"),
             element(
                 "td",
                 bar(one.bytes, largest, f"{one.name}: {size(one.bytes)}, {share(one.bytes, whole)} of all"),
