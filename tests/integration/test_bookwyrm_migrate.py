@@ -289,7 +289,8 @@ def test_the_report_tells_what_was_done(migrated: Migrated) -> None:
     assert told["verification"]["counts"]["verified"] >= files
     assert told["transfer"]["files"] >= files and told["transfer"]["bytes"] > 0
     assert len(told["sample"]) == 20
-    assert {check["state"] for check in told["checks"]} == {"ok"}
+    assert {check["state"] for check in told["checks"]} == {"ok"}, told["checks"]
+    assert {"cors", "public_read", "multipart"} <= {check["name"] for check in told["checks"]}
     assert [probe["state"] for probe in told["probes"]] == ["ok", "ok"]
     assert told["settings"]["AWS_STORAGE_BUCKET_NAME"] == migrated.bucket
     assert set(told["secret_settings"]) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -371,6 +372,11 @@ def test_another_bucket_is_refused(migrated: Migrated, other: dict[str, str]) ->
     run = migrated.site.play("bookwyrm_migrate", **other)
     assert run.code == 2
     assert "exists only there" in run.message and "bookwyrm_rollback, then migrate. Nothing was changed" in run.message
+    # It ends with what is wrong, and so does its report.
+    assert run.output.rindex("exists only there") > run.output.rindex('"html": ')
+    _page, told = migrated.site.report("migrate")
+    assert not told["ok"] and [one["what"] for one in told["problems"]] == [run.message]
+    assert [one["command"].split()[1] for one in told["commands"]] == ["selfhosted.media.bookwyrm_migrate"]
 
 
 def test_sync_brings_what_is_missing_and_overwrites_nothing(migrated: Migrated) -> None:
@@ -387,7 +393,10 @@ def test_sync_brings_what_is_missing_and_overwrites_nothing(migrated: Migrated) 
     assert "1 there with other content and not overwritten" in done.output
     assert "previews/covers/1.jpg" in done.output
     assert fetch(f"{migrated.public_url}/images/covers/by_hand.jpg").body == b"put there by hand"
-    again = migrated.site.play("bookwyrm_sync")
+    _page, told = migrated.site.report("sync")
+    assert (told["ok"], told["transfer"]["files"]) == (True, 1)
+    again = migrated.site.play("bookwyrm_sync", bookwyrm_report=False)
+    assert migrated.site.report("sync")[0] == _page
     assert (again.code, again.changed) == (0, 0)
 
 
@@ -397,3 +406,6 @@ def test_verify_tells_what_differs(migrated: Migrated) -> None:
     assert (done.code, done.changed) == (0, 0), done.message
     assert "1 differ" in done.output
     assert migrated.objects() == before
+    _page, told = migrated.site.report("verify")
+    assert told["ok"] and told["verification"]["counts"]["different"] == 1
+    assert "files of localhost are in the bucket" in told["headline"]

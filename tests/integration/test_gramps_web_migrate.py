@@ -15,6 +15,7 @@ from ansible_collections.selfhosted.media.tests.grampsweb.api import served
 from ansible_collections.selfhosted.media.tests.grampsweb.instance import Instance, instance
 from ansible_collections.selfhosted.media.tests.grampsweb.trees import HARMLESS, Plan, picture
 from ansible_collections.selfhosted.media.tests.servers import Server
+from ansible_collections.selfhosted.media.tests.web_page import read_page
 
 
 @pytest.fixture
@@ -64,6 +65,12 @@ def test_there_and_back(web: Instance, ceph: Server, bucket_name: str) -> None:
     assert done.output.count("\nTASK [") <= 24  # two screens
     api = web.login()
     assert served(api) == before
+    page, told = web.report("migrate")
+    assert read_page(page.read_text(encoding="utf-8")).mistakes == []
+    assert told["ok"] and told["verification"]["counts"]["verified"] == told["transfer"]["files"] > 0
+    assert {step["state"] for step in told["steps"]} == {"ok"} and told["sample"] == []
+    assert [probe["state"] for probe in told["probes"]] == ["ok"]
+    assert "GRAMPSWEB_MEDIA_BASE_DIR" in told["settings"]
     host = ceph.endpoint_url.split("://")[1]
     for row in web.tree.rows:
         answer = api.file(row.handle)
@@ -79,6 +86,11 @@ def test_there_and_back(web: Instance, ceph: Server, bucket_name: str) -> None:
     back = web.play("gramps_web_rollback")
     assert back.code == 0, back.output
     assert web.env_file.read_bytes() == env_before
+    assert web.report("rollback")[1]["counts"][1] == {
+        "name": "Objects that only the bucket has",
+        "before": 1,
+        "after": 0,
+    }
     api = web.login()
     after = served(api)
     assert {one: after[one] for one in before} == before
