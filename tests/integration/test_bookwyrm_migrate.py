@@ -375,6 +375,7 @@ def test_another_bucket_is_refused(migrated: Migrated, other: dict[str, str]) ->
     # It ends with what is wrong, and so does its report.
     assert run.output.rindex("exists only there") > run.output.rindex('"html": ')
     _page, told = migrated.site.report("migrate")
+    assert told["headline"] == f"The media of {told['instance']} are on S3, but not all went well"
     assert not told["ok"] and [one["what"] for one in told["problems"]] == [run.message]
     assert [one["command"].split()[1] for one in told["commands"]] == ["selfhosted.media.bookwyrm_migrate"]
 

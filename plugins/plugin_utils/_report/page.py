@@ -13,7 +13,7 @@ from ansible_collections.selfhosted.media.plugins.plugin_utils._report.contact_s
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.content import FAILED, OK, Report
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.markup import Markup, element, join
 from ansible_collections.selfhosted.media.plugins.plugin_utils._report.style import STYLE
-from ansible_collections.selfhosted.media.plugins.plugin_utils._report.units import moment
+from ansible_collections.selfhosted.media.plugins.plugin_utils._report.units import duration, moment
 
 ACTIONS = {
     "migrate": "Migration to S3",
@@ -72,15 +72,17 @@ def _header(report: Report) -> Markup:
         f" \u00b7 {ACTIONS.get(report.action, report.action)} \u00b7 ",
         report.instance,
     )
-    verdict = element(
-        "span", sections.mark(state), "It went well" if report.ok else "It did not go well", class_=f"verdict {state}"
-    )
+    words = "It went well" if report.ok else "It did not go well"
+    verdict = element("span", sections.mark(state), words, class_=f"verdict {state}")
+    figures = sections.figures(report)
+    took = f" \u00b7 {duration(report.seconds)}" if report.seconds and not figures else ""
+    when = element("time", moment(report.made), took, class_="when", datetime=report.made)
     return element(
         "header",
         element("p", kind, class_="kind"),
         element("h1", report.headline),
-        element("p", verdict, element("time", moment(report.made), class_="when", datetime=report.made)),
-        sections.figures(report),
+        element("p", verdict, when),
+        figures,
     )
 
 

@@ -85,8 +85,13 @@ def problems(report: Report) -> Optional[Markup]:
 
 
 def notes(report: Report) -> Optional[Markup]:
-    items = [element("li", note) for note in report.notes]
+    items = [element("li", _sentence(note)) for note in report.notes]
     return section("In short", None, element("ul", *items, class_="notes") if items else None)
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with a name that has none."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def steps(report: Report) -> Optional[Markup]:
@@ -225,7 +230,7 @@ def commands(report: Report) -> Optional[Markup]:
 
 
 def figures(report: Report) -> Optional[Markup]:
-    """The numbers to remember."""
+    """The numbers to remember; a single one is none."""
     told: list[tuple[str, str]] = []
     moved, found = report.transfer, report.verification
     if moved is not None and moved.files:
@@ -234,10 +239,5 @@ def figures(report: Report) -> Optional[Markup]:
         told.append((_COUNTED["verified"], number(found.counts.get("verified", 0))))
     if report.seconds:
         told.append(("from the first step to the last", duration(report.seconds)))
-    return (
-        element(
-            "dl", *(element("div", element("dt", name), element("dd", value)) for name, value in told), class_="figures"
-        )
-        if told
-        else None
-    )
+    boxes = [element("div", element("dt", name), element("dd", value)) for name, value in told]
+    return element("dl", *boxes, class_="figures") if len(boxes) > 1 else None

@@ -120,7 +120,8 @@ dl.settings dt { color: var(--soft); overflow-wrap: anywhere; }
 .commands li + li { margin-top: 1rem; }
 .commands pre { margin-top: .35rem; padding: .75rem 1rem; border: 1px solid var(--rule); border-radius: .45rem; background: var(--sheet); white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; -webkit-user-select: all; }
 
-footer { padding-top: 1.4rem; padding-bottom: 3rem; border-top: 1px solid var(--rule); color: var(--soft); font-size: .86rem; }
+footer { padding-bottom: 3rem; color: var(--soft); font-size: .86rem; }
+footer p { padding-top: 1.4rem; border-top: 1px solid var(--rule); }
 
 @media (max-width: 34rem) {
   .figures { grid-template-columns: 1fr 1fr; }
