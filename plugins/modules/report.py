@@ -89,7 +89,7 @@ options:
       result:
         description:
           - The registered result of its task. C(failed), C(skipped), C(duration), and C(began) in seconds since 1970 are looked at.
-          - A step with neither this nor O(steps[].state) was not reached and is left out, and so is one that began before the first step:
+          - A step with neither this nor O(steps[].state) was not reached and is left out, and so is one that began before the first step;
             that is of an earlier run.
         type: dict
         default: {}

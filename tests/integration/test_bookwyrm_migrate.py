@@ -274,7 +274,7 @@ def test_local_media_stay(migrated: Migrated) -> None:
 
 def test_the_report_tells_what_was_done(migrated: Migrated) -> None:
     """In the folder from which the playbook was called, and nothing inside the collection that it was run from."""
-    assert len([*migrated.site.folder.parent.glob("*.html")]) == 1, "the trial run has left one too"
+    assert '"html": ' not in migrated.check.output
     page, told = migrated.site.report("migrate")
     assert f'"html": "{page}"' in migrated.run.output
     assert not [*ROOT.glob("*.html"), *(ROOT / "playbooks").glob("*.html")]
