@@ -41,7 +41,8 @@ def contact_sheet(report: Report) -> Optional[Markup]:
 
 
 def _picture(link: Link) -> Markup:
-    name = link.name.rpartition("/")[2]
+    # With its folder: names of thumbnails say nothing by themselves.
+    name = "/".join(link.name.split("/")[-2:])
     # Loaded at once, not lazily: what is not in view would be missing on paper.
     image = element(
         "img", src=link.url, alt=name, width=200, height=250, decoding="async", referrerpolicy="no-referrer"
