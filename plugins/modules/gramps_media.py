@@ -170,7 +170,8 @@ bytes:
   sample: 104857600
 types:
   description:
-    - What was transferred, in check mode what would be, by the media type that the database records, where there is none by file name extension; those with most bytes, at most 20, the rest as C(other).
+    - What was transferred, in check mode what would be, by the media type that the database records, where there is none by file name extension.
+    - Those with most bytes, at most 20, the rest as C(other).
   type: dict
   returned: when the databases could be read
   sample: {image/jpeg: {files: 480, bytes: 104000000}, application/pdf: {files: 18, bytes: 857600}}

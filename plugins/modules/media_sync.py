@@ -199,7 +199,8 @@ folders:
   sample: {covers: {files: 400, bytes: 12000000}, avatars: {files: 100, bytes: 2680064}}
 types:
   description:
-    - What was transferred, in check mode what would be, by file name extension in lower case; C((none)) for names without one; those with most bytes, at most 20, the rest as C(other).
+    - What was transferred, in check mode what would be, by file name extension in lower case; C((none)) for names without one.
+    - Those with most bytes, at most 20, the rest as C(other).
   type: dict
   returned: always
   sample: {jpg: {files: 480, bytes: 14000000}, webp: {files: 20, bytes: 680064}}

@@ -30,7 +30,7 @@ _HANDED_OVER = re.compile(rf'\{{"{names.HANDED_OVER}": \{{"folder": "([^"\s]+)",
 _FOLDER = re.compile(rf"/[\w./+@-]*/?{names.FOLDER}\w+")
 #: A look. It waits at the target for the module's end, so that this is noticed at once and no look is made for nothing. A
 #: zombie is one of a container whose first process buries nobody.
-# In parentheses, because Ansible appends a command.
+#: In parentheses, because Ansible appends a command.
 _LOOK = f"""\
 (cd {{folder}} 2>/dev/null || {{{{ echo gone; exit; }}}}
 touch {names.LOOKED}
@@ -84,18 +84,17 @@ class WatchedAction(ActionModule):
     def _low_level_execute_command(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Execute a command; of one that hands its work over, what comes of that in the end."""
         done: dict[str, Any] = super()._low_level_execute_command(*args, **kwargs)
-        handed_over = _HANDED_OVER.search(done["stdout"]) if self._screen else None
-        if not handed_over:
+        handed_over = _HANDED_OVER.search(done["stdout"])
+        if self._screen is None or handed_over is None:
             return done
         folder, pid = handed_over[1], int(handed_over[2])
         if not _FOLDER.fullmatch(folder) or "/../" in folder:
             raise AnsibleActionFail(f"the target says that the module is to be looked for in {folder}, which cannot be")
-        return self._follow(folder, pid)
+        return self._follow(self._screen, folder, pid)
 
-    def _follow(self, folder: str, pid: int) -> dict[str, Any]:
+    def _follow(self, screen: Screen, folder: str, pid: int) -> dict[str, Any]:
         """Look at the module until it has ended; what it has printed, as if it had been waited for."""
-        assert self._screen is not None
-        screen, pace, parent = self._screen, Pace(), os.getppid()
+        pace, parent = Pace(), os.getppid()
         between = 1.0 if screen.is_in_place else min(_MOST_BETWEEN, interval() / 2)
         wait = 0.2
         try:
