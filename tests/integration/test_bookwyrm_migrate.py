@@ -289,7 +289,10 @@ def test_the_report_tells_what_was_done(migrated: Migrated) -> None:
     assert told["verification"]["counts"]["verified"] >= files
     assert told["transfer"]["files"] >= files and told["transfer"]["bytes"] > 0
     assert len(told["sample"]) == 20
-    assert {check["state"] for check in told["checks"]} == {"ok"}, told["checks"]
+    # Ceph tells no region
+    assert {check["name"]: check["state"] for check in told["checks"] if check["state"] != "ok"} == {
+        "region": "unknown"
+    }
     assert {"cors", "public_read", "multipart"} <= {check["name"] for check in told["checks"]}
     assert [probe["state"] for probe in told["probes"]] == ["ok", "ok"]
     assert told["settings"]["AWS_STORAGE_BUCKET_NAME"] == migrated.bucket
