@@ -12,6 +12,7 @@ chmod go-w "$build/rst"
 antsibull-docs --config-file docs/antsibull-docs.cfg collection --use-current --squash-hierarchy --fail-on-error --dest-dir "$build/rst" selfhosted.media
 # The site begins with a page of its own; the collection's, with the lists of plugins and roles, is one of the others.
 mv "$build/rst/index.rst" "$build/rst/reference.rst"
+cp -r docs/docsite/images "$build/rst/"
 {
   cat docs/index.rst
   python docs/menus.py "$build/rst"

@@ -34,6 +34,7 @@ nitpicky = True
 #: the site is built without a network.
 CORE = "https://docs.ansible.com/ansible/latest/"
 PAGES = {
+    "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
     "common_return_values": "reference_appendices/common_return_values.html",
 }

@@ -23,6 +23,7 @@ from ansible.cli.playbook import PlaybookCLI
 from ansible.cli.vault import VaultCLI
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible_collections.selfhosted.media.plugins.plugin_utils._progress.line import Pace, Report, line_of
 from ansible_collections.selfhosted.media.tests.examples import ROOT, Example, blocks, commands, of_plugins, yaml_blocks
 
 #: How the other languages' blocks are checked.
@@ -206,17 +207,14 @@ def test_every_guide_is_in_the_menus() -> None:
 def test_links_of_the_pages_lead_to_files() -> None:
     for path in (ROOT / "README.md", *ROOT.glob("roles/*/README.md")):
         links = re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8"))
-        # the picture is made from a report
-        assert [one for one in links if not (path.parent / one).exists() and not one.endswith("report.png")] == []
+        assert [one for one in links if not (path.parent / one).exists()] == []
 
 
 def test_the_progress_is_shown_as_it_is() -> None:
     """The line in README.md is one that the collection prints."""
-    name = "ansible_collections.selfhosted.media.plugins.plugin_utils._progress.line"
-    line = pytest.importorskip(name, reason="there is no progress yet")
     (shown,) = [one.text for one in blocks() if one.page == "README.md" and one.language == "text"]
-    pace = line.Pace()
+    pace = Pace()
     for seconds, files, size in ((0.0, 45_163, 5.1e9 - 310e6), (10.0, 48_213, 5.1e9)):
-        report = line.Report("uploading", seconds, files, int(size), 0, 412_900, int(42.3e9), True)
+        report = Report("uploading", seconds, files, int(size), 0, 412_900, int(42.3e9), True)
         pace.see(report)
-    assert shown == f"books.example.org: {line.line_of(report, pace)}\n"
+    assert shown == f"books.example.org: {line_of(report, pace)}\n"
