@@ -152,6 +152,10 @@ def make_trees(root: Path) -> None:
     desktop.set_media_path(str(desktop.media))
 
 
+#: Services of other applications, in the guide to those.
+OTHER_UNITS = ("photos", "mastodon-web", "mastodon-sidekiq")
+
+
 def make_instance(site: StandIn, ceph: Server) -> None:
     """The stand-in's settings are all there but USE_S3, as before the last step of a change-over; its systemctl knows other services too."""
     site.set_env(
@@ -163,7 +167,7 @@ def make_instance(site: StandIn, ceph: Server) -> None:
         AWS_S3_CUSTOM_DOMAIN=f"{ceph.endpoint_url.partition('://')[2]}/books",
         AWS_S3_URL_PROTOCOL="http:",
     )
-    for unit in ("photos", "mastodon-web", "mastodon-sidekiq"):
+    for unit in OTHER_UNITS:
         (site.folder / "systemd" / f"{unit}.service").write_text("[Service]\nExecStart=/bin/sleep 600\n")
     rules = {"AllowedOrigins": ["https://books.example.org"], "AllowedMethods": ["GET"], "AllowedHeaders": ["*"]}
     for name in (".env", ".env.example"):
@@ -274,16 +278,19 @@ def world(ceph: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
         made = World(root, site, ceph, aws.server)
         make_instance(site, ceph)
         make_buckets(made)
-        site.systemctl("start", "bookwyrm", "bookwyrm-worker", "photos", "mastodon-web", "mastodon-sidekiq")
-        site.wait()
-        runs = {
-            "aws": run(made, "aws", [*playbook_of_plugins(made), *playbook_of_pages(made, True)], aws.server),
-            "ceph": run(made, "ceph", playbook_of_pages(made, False), ceph),
-        }
-        for name, process in runs.items():
-            output = process.communicate(timeout=600)[0]
-            made.outcomes[name] = (process.returncode, output)
-        yield made
+        try:
+            site.systemctl("start", "bookwyrm", "bookwyrm-worker", *OTHER_UNITS)
+            site.wait()
+            runs = {
+                "aws": run(made, "aws", [*playbook_of_plugins(made), *playbook_of_pages(made, True)], aws.server),
+                "ceph": run(made, "ceph", playbook_of_pages(made, False), ceph),
+            }
+            for name, process in runs.items():
+                output = process.communicate(timeout=600)[0]
+                made.outcomes[name] = (process.returncode, output)
+            yield made
+        finally:
+            site.systemctl("stop", *OTHER_UNITS)
 
 
 @pytest.mark.parametrize("name", ["aws", "ceph"])
