@@ -152,7 +152,9 @@ options:
         type: str
         default: ''
   checks:
-    description: The RV(selfhosted.media.s3_preflight#module:checks) of one or more tasks. Of several looks at the same thing the last that found something counts.
+    description:
+      - The RV(selfhosted.media.s3_preflight#module:checks) of one or more tasks.
+      - Of several looks at the same thing the last that found something counts.
     type: list
     elements: dict
     default: []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 import urllib.parse
@@ -308,11 +309,12 @@ def test_the_report_tells_what_was_done(migrated: Migrated) -> None:
 
 @pytest.fixture(scope="module")
 def tab() -> Iterator[Browser]:
-    try:
-        with browser() as it:
-            yield it
-    except BrowserUnavailable as exc:
-        pytest.skip(str(exc))
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(browser())
+        except BrowserUnavailable as exc:
+            pytest.skip(str(exc))
+        yield opened
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True)])

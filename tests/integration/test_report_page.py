@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import threading
 from collections.abc import Iterator
@@ -21,12 +22,13 @@ PICTURE = b"BM:\0\0\0\0\0\0\0006\0\0\0(\0\0\0\1\0\0\0\1\0\0\0\1\0\x18\0\0\0\0\0\
 
 @pytest.fixture(scope="module")
 def tab() -> Iterator[Browser]:
-    try:
-        # No name leads anywhere; what is loaded is seen as a request all the same.
-        with browser("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") as it:
-            yield it
-    except BrowserUnavailable as exc:
-        pytest.skip(str(exc))
+    with contextlib.ExitStack() as stack:
+        try:
+            # No name leads anywhere; what is loaded is seen as a request all the same.
+            opened = stack.enter_context(browser("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"))
+        except BrowserUnavailable as exc:
+            pytest.skip(str(exc))
+        yield opened
 
 
 @pytest.fixture

@@ -273,7 +273,7 @@ def test_scales_end_at_round_numbers(value: float, top: float) -> None:
 
 @given(st.floats(0, 1e5), st.floats(0, 1e5), st.floats(-10, 1e5))
 def test_bars_stay_on_their_rails(part: float, whole: float, begin: float) -> None:
-    x, width = re.findall(r'class="bar" x="([\d.-]+)%" width="([\d.-]+)%"', charts.bar(part, whole, "x", begin))[0]
+    x, width = re.findall(r'class="bar" x="([\d.-]+)%" width="([\d.-]+)%"', charts.gauge(part, whole, "x", begin))[0]
     assert float(x) >= 0 and float(width) >= 0 and float(x) + float(width) <= 100.01
 
 

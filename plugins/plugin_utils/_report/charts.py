@@ -96,7 +96,7 @@ def _outline(rates: list[Rate], length: float, top: float) -> str:
     return "L".join(f"{_round(x / length * WIDTH)} {_round(HEIGHT - y / top * HEIGHT)}" for x, y in corners)
 
 
-def bar(part: float, whole: float, title: str, begin: float = 0) -> Markup:
+def gauge(part: float, whole: float, title: str, begin: float = 0) -> Markup:
     """A bar as long as its part of the whole, wherever on its way it begins; never so short that it is not seen."""
     start = min(max(begin / whole, 0), 1) * 100 if whole else 0
     length = min(max(part / whole, 0) * 100, 100 - start) if whole else 0
@@ -123,7 +123,7 @@ def share_rows(shares: list[Share]) -> list[Markup]:
             element("th", "the folder itself" if one.name == "." else one.name, scope="row"),
             element(
                 "td",
-                bar(one.bytes, largest, f"{one.name}: {size(one.bytes)}, {share(one.bytes, whole)} of all"),
+                gauge(one.bytes, largest, f"{one.name}: {size(one.bytes)}, {share(one.bytes, whole)} of all"),
                 class_="drawn",
             ),
             element("td", size(one.bytes), class_="number"),
@@ -138,7 +138,7 @@ def step_bar(step: Step, seconds: Optional[float]) -> Optional[Markup]:
     if step.begin is None or step.seconds is None or not seconds:
         return None
     title = f"{step.name}: {duration(step.seconds)}, from {duration(step.begin)} on"
-    return bar(step.seconds, seconds, title, begin=step.begin)
+    return gauge(step.seconds, seconds, title, begin=step.begin)
 
 
 def _round(value: float) -> str:

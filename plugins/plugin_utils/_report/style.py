@@ -33,11 +33,13 @@ header { padding: clamp(2.5rem, 8vw, 5rem) 0 clamp(1.75rem, 4vw, 2.75rem); }
 .kind { color: var(--soft); font-size: .95rem; }
 .kind b { font-weight: 600; color: var(--ink); }
 h1 { margin: .7rem 0 .9rem; max-width: 20em; font: 500 clamp(1.9rem, 5.2vw, 3.1rem)/1.14 var(--serif); letter-spacing: -.012em; text-wrap: balance; }
-.verdict { display: inline-flex; align-items: center; gap: .5em; padding: .28em .85em .28em .6em; border-radius: 2em; font-size: .92rem; font-weight: 600; }
+.verdict { display: inline-flex; align-items: center; gap: .5em; padding: .28em .85em .28em .6em; border-radius: 2em; font-size: .92rem;
+  font-weight: 600; }
 .verdict.ok { background: var(--ok-wash); color: var(--ok); }
 .verdict.failed { background: var(--failed-wash); color: var(--failed); }
 .when { margin-left: .8em; color: var(--soft); font-size: .92rem; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 1px; margin-top: 2.4rem; background: var(--rule); border: 1px solid var(--rule); border-radius: .6rem; overflow: hidden; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 1px; margin-top: 2.4rem;
+  background: var(--rule); border: 1px solid var(--rule); border-radius: .6rem; overflow: hidden; }
 .figures div { display: flex; flex-direction: column-reverse; justify-content: flex-end; padding: 1rem 1.15rem 1.1rem; background: var(--sheet); }
 .figures dd { font: 500 1.6rem/1.25 var(--serif); font-variant-numeric: tabular-nums; }
 .figures dt { color: var(--soft); font-size: .86rem; line-height: 1.35; }
@@ -51,7 +53,8 @@ h3 { font-size: .92rem; font-weight: 600; }
 h3 + * { margin-top: .5rem; }
 @media (min-width: 56rem) { section { grid-template-columns: 13rem minmax(0, 1fr); } }
 
-.mark { flex: none; width: 1.15em; height: 1.15em; vertical-align: -.2em; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
+.mark { flex: none; width: 1.15em; height: 1.15em; vertical-align: -.2em; fill: none; stroke: currentColor; stroke-width: 2;
+  stroke-linecap: round; stroke-linejoin: round; }
 .mark.ok { color: var(--ok); } .mark.failed { color: var(--failed); } .mark.unknown { color: var(--unknown); } .mark.skipped { color: var(--soft); }
 
 .marked li { display: grid; grid-template-columns: 1.15rem minmax(0, 1fr); gap: .05rem .75rem; padding: .6rem 0; border-top: 1px solid var(--rule); }
@@ -65,7 +68,8 @@ h3 + * { margin-top: .5rem; }
 .detail, .remedy { font-size: .9rem; color: var(--soft); white-space: pre-line; }
 .remedy { margin-top: .15rem; color: var(--ink); }
 .well { line-height: 2.1; }
-.well span { display: inline-block; margin-right: .45rem; padding: 0 .7em; border-radius: 2em; background: var(--ok-wash); color: var(--ok); font-size: .86rem; line-height: 1.75; white-space: nowrap; }
+.well span { display: inline-block; margin-right: .45rem; padding: 0 .7em; border-radius: 2em; background: var(--ok-wash);
+  color: var(--ok); font-size: .86rem; line-height: 1.75; white-space: nowrap; }
 
 .problems li { padding: 1rem 1.15rem; border-left: 3px solid var(--unknown); border-radius: 0 .45rem .45rem 0; background: var(--unknown-wash); }
 .failed .problems li { border-color: var(--failed); background: var(--failed-wash); }
@@ -101,15 +105,18 @@ thead .number { color: var(--soft); }
 .grid { stroke: var(--rule); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .area { fill: var(--ok); opacity: .14; }
 .line { fill: none; stroke: var(--ok); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke; }
-.x, .y { display: flex; justify-content: space-between; color: var(--soft); font-size: .82rem; line-height: 1; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.x, .y { display: flex; justify-content: space-between; color: var(--soft); font-size: .82rem; line-height: 1;
+  font-variant-numeric: tabular-nums; white-space: nowrap; }
 .y { flex-direction: column; text-align: right; margin: -.4rem 0; }
 .x { grid-column: 2; }
 .throughput figcaption { grid-column: 1 / -1; margin-top: .3rem; color: var(--soft); font-size: .9rem; }
 
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.25rem, 1fr)); gap: 1.1rem 1rem; }
 .sheet a { display: block; text-decoration: none; }
-.sheet img { display: block; width: 100%; height: auto; aspect-ratio: 4 / 5; padding: .5rem; object-fit: contain; border: 1px solid var(--rule); border-radius: .45rem; background: var(--sheet); font-size: .75rem; color: var(--soft); }
-.sheet figcaption { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; margin-top: .4rem; color: var(--soft); font-size: .75rem; line-height: 1.35; }
+.sheet img { display: block; width: 100%; height: auto; aspect-ratio: 4 / 5; padding: .5rem; object-fit: contain;
+  border: 1px solid var(--rule); border-radius: .45rem; background: var(--sheet); font-size: .75rem; color: var(--soft); }
+.sheet figcaption { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; margin-top: .4rem;
+  color: var(--soft); font-size: .75rem; line-height: 1.35; }
 .links li { padding: .15rem 0; font-size: .9rem; }
 
 dl.settings { display: grid; grid-template-columns: minmax(0, 1fr); font-family: var(--mono); font-size: .84rem; line-height: 1.5; }
@@ -118,7 +125,8 @@ dl.settings div:first-child { border-top: 0; padding-top: 0; }
 dl.settings dt { color: var(--soft); overflow-wrap: anywhere; }
 @media (min-width: 40rem) { dl.settings div { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); gap: 1rem; } }
 .commands li + li { margin-top: 1rem; }
-.commands pre { margin-top: .35rem; padding: .75rem 1rem; border: 1px solid var(--rule); border-radius: .45rem; background: var(--sheet); white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; -webkit-user-select: all; }
+.commands pre { margin-top: .35rem; padding: .75rem 1rem; border: 1px solid var(--rule); border-radius: .45rem; background: var(--sheet);
+  white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; -webkit-user-select: all; }
 
 footer { padding-bottom: 3rem; color: var(--soft); font-size: .86rem; }
 footer p { padding-top: 1.4rem; border-top: 1px solid var(--rule); }

@@ -71,7 +71,7 @@ def share(part: float, whole: float) -> str:
 
 def moment(made: str) -> str:
     """2026-07-01T12:00:00+0200 as 1 July 2026, 12:00 (UTC+0200)."""
-    date, _, clock = made.partition("T")
+    date, _t, clock = made.partition("T")
     year, month, day = date.split("-")
     # Not strftime's names, which are in the language of whoever runs it.
     return f"{int(day)} {_MONTHS[int(month) - 1]} {year}, {clock[:5]} (UTC{clock[8:]})"
