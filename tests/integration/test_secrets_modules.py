@@ -128,6 +128,18 @@ def tasks(folder: Path, bucket: str) -> dict[str, dict[str, Any]]:
             **{"base_url": "{{ url }}", "public_url": "{{ url }}"},
         },
         "media_probe": {"url": "{{ url }}/" + f"{bucket}/images/covers/a.jpg", "timeout": "{{ number }}"},
+        "report": {
+            **{
+                "application": "BookWyrm",
+                "instance": "{{ inventory_hostname }}",
+                "action": "migrate",
+                "ok": "{{ not wrong }}",
+            },
+            # where something is wrong: a folder that cannot be one
+            "dest": str(folder / "{{ inventory_hostname ~ '.env/none' if wrong else 'reports' }}"),
+            **{"notes": ["{{ new }} {{ token }}"], "problems": [{"what": "{{ url }}: {{ new }}"}]},
+            "secrets": ["{{ new }}", "{{ token }}"],
+        },
         "instance_switch": {
             **tree,
             **change,
