@@ -146,7 +146,8 @@ class Book:
     def run(self, *words: str, **settings: str) -> str:
         """Run it to its end; what it has printed."""
         output, _nothing = (play := self.start(*words, **settings)).communicate(timeout=240)
-        assert play.returncode == 0, output[-3000:]
+        wrong = [line[:2000] for line in output.splitlines() if re.search("FAILED|UNREACHABLE|fatal:|ERROR", line)]
+        assert play.returncode == 0, "\n".join([*wrong, output[-3000:]])
         return output
 
     def run_in_a_terminal(self, *words: str, **settings: str) -> str:

@@ -22,7 +22,7 @@ from ansible_collections.selfhosted.media.plugins.plugin_utils._progress.screen 
 
 #: Seconds without a look after which the module stops itself.
 _MOST_PATIENT = 30.0
-_LEAST_PATIENT = 6.0
+_LEAST_PATIENT = 15.0
 #: Seconds from one look to the next, where nothing is refreshed in place.
 _MOST_BETWEEN = 5.0
 _HANDED_OVER = re.compile(rf'\{{"{names.HANDED_OVER}": \{{"folder": "([^"\s]+)", "pid": (\d+)\}}\}}')
