@@ -9,11 +9,11 @@ shift
 
 tests=(
   tests/integration/test_boto3_release.py
-  tests/unit/test_s3_boto3_release.py
-  tests/unit/test_s3_client.py
-  tests/unit/test_s3_old_botocore.py
-  tests/unit/test_objects_access.py
-  tests/unit/test_objects_signing.py::test_a_request_is_what_boto3_sends
+  tests/unit/plugins/module_utils/test_s3_boto3_release.py
+  tests/unit/plugins/module_utils/test_s3_client.py
+  tests/unit/plugins/module_utils/test_s3_old_botocore.py
+  tests/unit/plugins/module_utils/test_objects_access.py
+  tests/unit/plugins/module_utils/test_objects_signing.py::test_a_request_is_what_boto3_sends
   tests/integration/test_s3_bucket.py
   tests/integration/test_s3_content_types.py
   tests/integration/test_s3_cors.py

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Access without boto3, where the options say everything that it would resolve: a third of a second less for each module.
 
-What it comes to is proven equal to boto3's resolution by tests/unit/test_objects_access.py. Whatever else could have a
+What it comes to is proven equal to boto3's resolution by tests/unit/plugins/module_utils/test_objects_access.py. Whatever else could have a
 say (a profile, a configuration file, a proxy, a certificate authority in the environment) leaves it to boto3.
 """
 

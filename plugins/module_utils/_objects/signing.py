@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Signature version 4, as botocore's S3SigV4Auth makes it, but with the signing key kept for the day.
 
-Proven equal by tests/unit/test_objects_signing.py. Source: AWS documentation, "Authenticating Requests (AWS Signature Version 4)".
+Proven equal by tests/unit/plugins/module_utils/test_objects_signing.py. Source: AWS documentation, "Authenticating Requests (AWS Signature Version 4)".
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ansible_collections.selfhosted.media.plugins.filter.s3_policy import Filter
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import PROVIDERS
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.publication import METHODS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "permissions.rst").read_text(encoding="utf-8")
 KEYS = ("application", "migration")
 OPTIONS = [

@@ -20,7 +20,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._gramps import sy
 from ansible_collections.selfhosted.media.plugins.module_utils._gramps.installation import Installation, find
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.units import show
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 WEB = "gunicorn -w 2 -b 127.0.0.1:5055 gramps_webapi.wsgi:app"
 CELERY = "celery -A gramps_webapi.celery worker --concurrency=2"
 
