@@ -31,7 +31,7 @@ check "mypy for Python 3.9" mypy --python-version 3.9 --cache-dir .mypy_cache/ta
 check "ansible-lint" ansible-lint --strict
 check "antsibull-docs" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
 check "antsibull-changelog" antsibull-changelog lint
-check "ansible-test sanity" python tests/sanity.py
+check "ansible-test sanity" env PYTHONPATH=.venv/collections python -m ansible_collections.selfhosted.media.tests.sanity
 
 if [ -n "$failed" ]; then
   echo "lint has failed: ${failed#, }"

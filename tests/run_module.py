@@ -19,11 +19,16 @@ from unittest import mock
 
 import ansible_collections
 import botocore.loaders
+import pytest
 from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 _loader = functools.cache(botocore.loaders.create_loader)
+
+#: A target's Python, by which `ansible-test units` runs the tests of modules, has no such command.
+ANSIBLE = Path(sys.executable).with_name("ansible")
+needs_ansible = pytest.mark.skipif(not ANSIBLE.exists(), reason="there is no ansible command beside this Python")
 
 
 def run_module(name: str, args: dict[str, Any], check: bool = False, diff: bool = False) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def run_ansible(name: str, args: dict[str, Any], *options: str) -> dict[str, Any
     `args` must hold no None. What was printed is in the result as `_output`, to look for secrets.
     """
     collections = Path(next(iter(ansible_collections.__path__))).parent
-    command = [str(Path(sys.executable).with_name("ansible")), "localhost", "-m", f"selfhosted.media.{name}"]
+    command = [str(ANSIBLE), "localhost", "-m", f"selfhosted.media.{name}"]
     python = os.environ.get("TARGET_PYTHON") or sys.executable
     command += ["-a", json.dumps(args), "-e", f"ansible_python_interpreter={python}", *options]
     settings = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"}

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run `ansible-test sanity` on a copy of this checkout; arguments are passed on (`--test pylint`, names of files).
 
-ansible-test wants to lie in .../ansible_collections/NAMESPACE/NAME and finds nothing to test in a symlinked or ignored
-folder, which it calls success; hence the copy, and the look at which files it has seen. It makes its virtual
-environments below $HOME with a get-pip.py from a host of its own; hence a private $HOME, where our stand-in for that
-script installs pip from the index with the wheel that Python bundles, so that only the package index is needed.
+It finds nothing to test in an ignored folder, which it calls success; hence the look at which files it has seen. It makes
+its virtual environments below $HOME with a get-pip.py from a host of its own; hence a private $HOME, where our stand-in for
+that script installs pip from the index with the wheel that Python bundles, so that only the package index is needed.
 """
 
 from __future__ import annotations
@@ -15,13 +14,11 @@ import configparser
 import importlib.util
 import os
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from ansible_collections.selfhosted.media.tests.checkout import ansible_test, as_collection
+
 HOME = Path(sys.prefix) / "sanity"
 
 GET_PIP = """
@@ -70,17 +67,6 @@ def write_pip_settings() -> None:
         merged.write(file)
 
 
-def copy(tree: Path) -> list[str]:
-    """Copy what git knows or would add; answers the names of the files."""
-    command = ["git", "ls-files", "-coz", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-    present = [name for name in names if name and (ROOT / name).is_file()]
-    for name in present:
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, tree / name)
-    return present
-
-
 def unseen(output: str, names: list[str]) -> list[str]:
     """The Python files of plugins/ that no command of ansible-test has named."""
     commands = "\n".join(line for line in output.splitlines() if line.startswith("Run command"))
@@ -91,25 +77,8 @@ def main() -> int:
     write_get_pip()
     write_pip_settings()
     version = "{}.{}".format(*sys.version_info)
-    # pyenv's shims and the like answer to every name and run nothing: the real interpreter comes first
-    path = [str(Path(sys.executable).parent), str(Path(sys.base_prefix) / "bin"), os.environ["PATH"]]
-    environment = {**os.environ, "HOME": str(HOME), "PATH": os.pathsep.join(path)}
-    for name in ("ANSIBLE_COLLECTIONS_PATH", "XDG_CONFIG_HOME"):
-        environment.pop(name, None)
-    command = ["ansible-test", "sanity", "--local", "--python", version, "--color", "no", "-v", *sys.argv[1:]]
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "ansible_collections" / "selfhosted" / "media"
-        names = copy(tree)
-        done = subprocess.run(
-            command,
-            cwd=tree,
-            env=environment,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    with as_collection() as (tree, names):
+        done = ansible_test(tree, "sanity", "--local", "--python", version, "-v", *sys.argv[1:], home=HOME)
     for line in done.stdout.splitlines():
         if line.startswith(("Running sanity test", "ERROR", "FATAL", "WARNING: Skip", "See documentation")):
             print(line)

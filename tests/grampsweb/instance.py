@@ -250,13 +250,14 @@ def instance(
     start: bool = True,
     server: Optional[Server] = None,
     bucket: str = "",
+    port: int = 0,
 ) -> Iterator[Instance]:
-    """Make and start a Gramps Web with the planned trees; more than one tree needs multi."""
+    """Make and start a Gramps Web with the planned trees; more than one tree needs multi. Port 0: any that is free."""
     need_gramps()
     if len(plans) > 1 and not multi:
         raise ValueError("several trees need multi=True")
     folder.mkdir(parents=True)
-    port = free_port()
+    port = port or free_port()
     web = Instance(
         folder,
         role_variables(server, bucket) if server else {},

@@ -228,6 +228,10 @@ FRAGMENTS = st.sampled_from(
 TEXTS = st.lists(FRAGMENTS, max_size=25).map("".join)
 
 
+OF_TODAY = python_dotenv.dotenv_values(stream=io.StringIO("A= # c")) == {"A": ""}
+
+
+@pytest.mark.skipif(not OF_TODAY, reason="this python-dotenv takes a comment for the value, which newer ones do not")
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TEXTS)
 @example("export =5")

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._compose.editing import edit, environment_of
 from ansible_collections.selfhosted.media.plugins.module_utils._compose.masking import compose_diff
 from ansible_collections.selfhosted.media.plugins.modules import compose_environment
-from ansible_collections.selfhosted.media.tests.run_module import run_ansible, run_module
+from ansible_collections.selfhosted.media.tests.run_module import needs_ansible, run_ansible, run_module
 from ansible_collections.selfhosted.media.tests.unit.compose_files import NAMES, any_file
 
 MARK = "m4rk3d"
@@ -181,6 +181,7 @@ def test_a_missing_library_is_named_with_its_packages(compose_file: Path) -> Non
         assert part in result["msg"]
 
 
+@needs_ansible
 def test_no_secret_in_any_output_of_ansible(compose_file: Path) -> None:
     result = run_ansible("compose_environment", arguments(compose_file), "-vvvv", "--diff")
     assert result["changed"]
