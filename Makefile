@@ -10,6 +10,8 @@ STANDIN_VENV := $(VENV)/standin
 GRAMPS_VENV := $(VENV)/gramps
 # Releases of boto3 as distributions have them, each in a folder of its own; the current one is .venv's.
 BOTO3_RELEASES := $(sort $(basename $(notdir $(wildcard tests/boto3_releases/*.txt))))
+# Molecule's scenarios whose servers are containers.
+IN_CONTAINERS := systemd docker
 COLLECTION := $(VENV)/collections/ansible_collections/selfhosted/media
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
@@ -20,13 +22,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Runs a command and says how long it took.
 timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - start)) s"; exit $$code
 
-.PHONY: help setup demo demo-stop test lint unit integration molecule boto3 boto3-old boto3-current chaos profiles matrix matrix-ends bench format changelog docs provider-page clean
+.PHONY: help setup demo demo-stop test lint unit integration molecule molecule-containers boto3 boto3-old boto3-current chaos profiles matrix matrix-ends bench format changelog docs provider-page clean
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
 	@echo 'make test   what CI runs: lint, docs, unit, integration, molecule, the S3 modules with the oldest boto3; CI adds make boto3-old'
 	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation; make format mends what ruff can'
 	@echo 'make unit, make integration, make molecule, make boto3-$(firstword $(BOTO3_RELEASES)): the other parts of make test'
+	@echo 'make molecule-containers  both kinds of installation moved on servers with systemd and sshd, in containers; CI does it too'
 	@echo 'make boto3  the S3 modules with boto3 $(BOTO3_RELEASES) and the current one'
 	@echo 'make chaos  the long form of the tests that kill and break things, for an hour or more; CHAOS_SEED=7 for other moments'
 	@echo 'make profiles  both applications move to every provider, as its documentation describes it, for half an hour or more'
@@ -83,9 +86,13 @@ unit: setup
 integration: setup
 	$(call timed,integration,pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25 tests/integration)
 
+# Those whose servers are containers need a Docker daemon; the others nothing.
 molecule: setup
 	@[ -e $(GRAMPS_VENV)/.ready ] || echo 'molecule: the scenario gramps_web is left out, because Gramps Web is not installed'
-	$(call timed,molecule,molecule test --all $$([ -e $(GRAMPS_VENV)/.ready ] || echo --exclude gramps_web))
+	$(call timed,molecule,molecule test --all $(IN_CONTAINERS:%=--exclude %) $$([ -e $(GRAMPS_VENV)/.ready ] || echo --exclude gramps_web))
+
+molecule-containers: setup
+	$(call timed,molecule in containers,tests/docker/molecule.sh $(IN_CONTAINERS))
 
 boto3: boto3-old boto3-current
 

@@ -2,9 +2,7 @@
 # base-image.sh TAG REQUIREMENTS.txt CACHEDIR: a base image for the test application, made without any registry:
 # Debian 12 with Python, redis-server and nginx, and a virtualenv /venv that holds the requirements. Only wheels are
 # taken. The finished file system is kept in CACHEDIR, so that the second time takes seconds.
-# mmdebstrap rather than debootstrap: the same packages in half the time, and as a tar file.
 set -eu
-[ $# = 3 ] || { echo "usage: base-image.sh TAG REQUIREMENTS.txt CACHEDIR" >&2; exit 2; }
 
 fill() { # ROOT REQUIREMENTS: mmdebstrap calls this script back with the unpacked system
   local root=$1 requirements=$2 site
@@ -29,31 +27,12 @@ if [ "$1" = --fill ]; then
   fill "$2" "$3"
   exit 0
 fi
+[ $# = 3 ] || { echo "usage: base-image.sh TAG REQUIREMENTS.txt CACHEDIR" >&2; exit 2; }
 
-tag=$1 requirements=$(realpath "$2") cache=$(realpath -m "$3")
-here=$(dirname "$(realpath "$0")")
+# shellcheck source=tests/docker/make-image.sh
+. "$(dirname "$(realpath "$0")")/make-image.sh"
+requirements=$(realpath "$2")
 key=$(cat "$0" "$requirements" | sha256sum | cut -c1-16)
-tarball=$cache/base-$key.tar
-
-if [ "$(docker image inspect --format '{{index .Config.Labels "base.key"}}' "$tag" 2>/dev/null)" = "$key" ]; then
-  exit 0
-fi
-
-command -v mmdebstrap >/dev/null || { echo "base-image.sh: mmdebstrap is not installed" >&2; exit 3; }
-mkdir -p "$cache"
-exec 9>"$cache/lock"
-flock 9 # a second caller waits for the first one's tar file
-if [ ! -s "$tarball" ]; then
-  # shellcheck disable=SC2016  # $1 is the folder that mmdebstrap gives to the hook
-  hook=$(printf '%q --fill "$1" %q' "$(realpath "$0")" "$requirements")
-  rm -f "$tarball.part"
-  mmdebstrap --quiet --format=tar --variant=minbase \
-    --include=python3,python3-venv,ca-certificates,redis-server,nginx-light \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    --customize-hook="$hook" bookworm "$tarball.part" "$("$here/debian-mirror.sh")"
-  mv "$tarball.part" "$tarball"
-fi
-docker import --change "LABEL base.key=$key" --change 'CMD ["sleep", "infinity"]' \
-  --change 'ENV PATH=/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONUNBUFFERED=1' \
-  "$tarball" "$tag" >/dev/null
+make_image "$1" bookworm python3,python3-venv,ca-certificates,redis-server,nginx-light "$requirements" \
+  "$(realpath -m "$3")/base-$key.tar" "$key" 'CMD ["sleep", "infinity"]' \
+  'ENV PATH=/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONUNBUFFERED=1'

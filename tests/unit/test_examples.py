@@ -103,6 +103,10 @@ def test_a_command_can_be_typed(example: Example, line: str, monkeypatch: pytest
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert words[0] in targets
         return
+    if program == "molecule":
+        scenario = words[words.index("-s") + 1]
+        assert (ROOT / "extensions" / "molecule" / scenario / "molecule.yml").exists()
+        return
     if program == "jq":
         if not shutil.which("jq"):
             pytest.skip("jq is not installed")
