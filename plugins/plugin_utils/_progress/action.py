@@ -15,8 +15,8 @@ from typing import Any, Optional
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action.normal import ActionModule
 from ansible_collections.selfhosted.media.plugins.module_utils._watched import names
+from ansible_collections.selfhosted.media.plugins.plugin_utils._fleet.steady import SteadyAction
 from ansible_collections.selfhosted.media.plugins.plugin_utils._progress.line import Pace, Report, line_of
 from ansible_collections.selfhosted.media.plugins.plugin_utils._progress.screen import Screen, interval
 
@@ -43,7 +43,7 @@ fi
 echo running; cat {names.PROGRESS} 2>/dev/null || :)"""
 
 
-class WatchedAction(ActionModule):
+class WatchedAction(SteadyAction):
     """Runs the module as any other, and looks how far it is when it takes longer than a moment.
 
     Everything that Ansible does with a module, it does with this one: the look comes between the command that starts the

@@ -1,0 +1,12 @@
+# Copyright (c) 2026 selfhosted.media contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps a host in a run over many when it is lost at the module instance_rollback."""
+
+from __future__ import annotations
+
+from ansible_collections.selfhosted.media.plugins.plugin_utils._fleet.steady import SteadyAction
+
+
+class ActionModule(SteadyAction):
+    """Runs the module."""
