@@ -101,16 +101,16 @@ class Host:
     #: the inventory's group, by which the playbooks find it
     group: str = "bookwyrm"
 
+    def hosts(self) -> dict[str, dict[str, Any]]:
+        """The hosts of the inventory and their variables."""
+        python = os.environ.get("TARGET_PYTHON") or sys.executable
+        return {"books": {"ansible_connection": "local", "ansible_python_interpreter": python, **self.variables}}
+
     def command(self, playbook: str, *arguments: str, **variables: Any) -> tuple[list[str], dict[str, str]]:
         """The command line and environment of a run; what is given as variables is added to the host's."""
         inventory = self.folder.parent / f"{self.folder.name}-inventory.json"
-        host = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": os.environ.get("TARGET_PYTHON") or sys.executable,
-            **self.variables,
-            **variables,
-        }
-        inventory.write_text(json.dumps({self.group: {"hosts": {"books": host}}}))
+        hosts = {name: {**host, **variables} for name, host in self.hosts().items()}
+        inventory.write_text(json.dumps({self.group: {"hosts": hosts}}))
         inventory.chmod(0o600)
         environment = {
             **os.environ,
