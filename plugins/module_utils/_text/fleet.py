@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._text.measures import files, size
 
 #: Of each action: how an instance is called for which it was done, one for which it was done before, and what became of files.
@@ -46,6 +48,19 @@ class Instance:
     files: int = 0
     bytes: int = 0
     stop_seconds: float = 0.0
+
+
+def batches(given: Any) -> list[str]:
+    """How many hosts are worked on at a time, for the keyword serial: numbers or percentages, as a list or as a text with commas."""
+    sizes = given if isinstance(given, (list, tuple)) else str(given).split(",")
+    found = [str(size).strip() for size in sizes]
+    wrong = [size for size in found if not re.fullmatch(r"0*[1-9][0-9]*%?", size)]
+    if wrong or not found:
+        raise MediaError(
+            f"target_serial is {given}, and has to be how many hosts are worked on at a time: a number from 1, such as 5, a percentage, "
+            "such as 20%, or several of them, such as 1,5,50%. Nothing was changed."
+        )
+    return found
 
 
 def instance_of(name: str, variables: Mapping[str, Any], is_here: bool, action: str) -> Instance:
@@ -102,7 +117,7 @@ def _totals(instances: Sequence[Instance], what: str) -> Iterator[str]:
 def _to_mend(instances: Sequence[Instance]) -> Iterator[str]:
     amiss = [one for one in instances if one.state not in (DONE, BEFORE)]
     for one in sorted(amiss, key=lambda one: STATES.index(one.state)):
-        yield f"{one.state}: {one.name}: {one.sentence}{f' Report: {one.report}' if one.report else ''}"
+        yield f"{one.state}: {one.name}: {one.sentence}{f' (report: {one.report})' if one.report else ''}"
     if amiss:
         yield _AGAIN
 

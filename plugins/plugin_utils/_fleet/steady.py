@@ -26,7 +26,10 @@ class SteadyAction(ActionModule):
         except AnsibleConnectionFailure as exc:
             if not self._is_caught(task_vars or {}):
                 raise
-            raise AnsibleActionFail(_sentence(self._task.get_name(include_role_fqcn=False), exc), result={"lost": True}) from exc
+            sentence = _sentence(self._task.get_name(include_role_fqcn=False), exc)
+            raise AnsibleActionFail(
+                sentence, result={"lost": True}
+            ) from None  # Ansible would append what it comes from
         return result
 
     def _is_caught(self, variables: Mapping[str, Any]) -> bool:
