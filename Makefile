@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Runs a command and says how long it took.
 timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - start)) s"; exit $$code
 
-.PHONY: help setup demo demo-stop test lint unit integration molecule molecule-containers boto3 boto3-old boto3-current chaos profiles matrix matrix-ends bench format changelog docs provider-page clean
+.PHONY: help setup demo demo-stop test lint unit integration molecule molecule-containers boto3 boto3-old boto3-current chaos profiles matrix matrix-ends bench fleet format changelog docs provider-page clean
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
@@ -36,6 +36,7 @@ help:
 	@echo 'make matrix  playbooks, units and sanity with each ansible-core and each Python and boto3 of a server; make matrix-ends: the ends alone, as in CI'
 	@echo 'make docs   the documentation as a site in build/docs, without warnings; a part of make test'
 	@echo 'make bench  media_sync against s5cmd, rclone and aws s3 sync; ARGS="--only W1 --rounds 1 --scale 0.1"'
+	@echo 'make fleet  20 instances in network namespaces move in one run, as root: what that costs'
 
 setup: $(VENV)/.ready
 
@@ -133,6 +134,10 @@ $(VENV)/bench/.ready: tests/bench/requirements.txt
 
 bench: setup $(VENV)/bench/.ready
 	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.bench $(ARGS)
+
+# As root: each of the instances is in a network namespace of its own. ARGS="--hosts 20 --forks 10".
+fleet: setup
+	PYTHONPATH=$(CURDIR)/$(VENV)/collections $(BIN)/python -m ansible_collections.selfhosted.media.tests.bench.fleet $(ARGS)
 
 # The site into build/docs, in the environment of the other tools; the theme lies in a folder of its own.
 $(VENV)/docs/.ready: docs/requirements.txt $(VENV)/.dev

@@ -319,10 +319,8 @@ SECRETS_OF_ENV = ["standin $ecret #1", "a # b $c", "flower-secret", "postgres-se
 UNITS = ("redis", "bookwyrm", "bookwyrm-worker", "bookwyrm-scheduler")
 
 
-@contextlib.contextmanager
-def standin(folder: Path, server: Server, bucket: str, start: bool = True, **options: Any) -> Iterator[StandIn]:
-    """Make and start an instance whose inventory points to a bucket of the server. Options are make_instance.py's."""
-    port = free_port()
+def make_instance(folder: Path, server: Server, bucket: str, port: int, **options: Any) -> StandIn:
+    """An instance whose inventory points to a bucket of the server; nothing of it runs. Options are make_instance.py's."""
     settings = {"release": "0.9.2", "domain": "localhost", "covers": 20, "thumbnails": 2, **options}
     words = [
         word
@@ -332,7 +330,7 @@ def standin(folder: Path, server: Server, bucket: str, start: bool = True, **opt
     script = str(ROOT / "tests" / "standin" / "make_instance.py")
     places = ["--venv", str(STANDIN_VENV), "--port", str(port), "--redis-port", str(free_port())]
     subprocess.run([sys.executable, script, str(folder), *places, *words], check=True, capture_output=True, timeout=120)
-    instance = StandIn(
+    return StandIn(
         folder,
         {
             "bookwyrm_dir": str(folder),
@@ -348,6 +346,12 @@ def standin(folder: Path, server: Server, bucket: str, start: bool = True, **opt
         [server.secret_key, *SECRETS_OF_ENV],
         port=port,
     )
+
+
+@contextlib.contextmanager
+def standin(folder: Path, server: Server, bucket: str, start: bool = True, **options: Any) -> Iterator[StandIn]:
+    """Make and start an instance whose inventory points to a bucket of the server. Options are make_instance.py's."""
+    instance = make_instance(folder, server, bucket, free_port(), **options)
     try:
         if start:
             instance.systemctl("start", *UNITS)

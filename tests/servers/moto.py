@@ -27,12 +27,12 @@ from ansible_collections.selfhosted.media.tests.servers import (
 
 
 @contextlib.contextmanager
-def moto_server(port: int = 0) -> Iterator[Server]:
+def moto_server(port: int = 0, address: str = "127.0.0.1") -> Iterator[Server]:
     """A server of all AWS regions; `provider` is aws, since that is the API it speaks."""
     if importlib.util.find_spec("moto") is None:
         raise ServerUnavailable("no moto here; pip install -r requirements-dev.txt")
-    url = f"http://127.0.0.1:{port or free_port()}"
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
+    url = f"http://{address}:{port or free_port()}"
+    command = [sys.executable, "-m", "moto.server", "--host", address, "--port", url.rpartition(":")[2]]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with (
         tempfile.TemporaryDirectory(prefix="moto-") as folder,

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from . import ServerUnavailable, free_port, running
 
 CONFIG = """\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/key.pub
 PidFile none
@@ -42,8 +42,8 @@ class SshServer(NamedTuple):
 
 
 @contextlib.contextmanager
-def ssh_server() -> Iterator[SshServer]:
-    """The server, ready for connections. Raises ServerUnavailable where there is no OpenSSH."""
+def ssh_server(address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[SshServer]:
+    """The server, ready for connections; inside is what its command begins with, such as that of a network namespace. Raises ServerUnavailable where there is no OpenSSH."""
     # sshd wants to be called by its whole path.
     program = shutil.which("sshd", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"]))
     if program is None or not shutil.which("ssh"):
@@ -52,16 +52,16 @@ def ssh_server() -> Iterator[SshServer]:
         for name in ("host_key", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/{name}"], check=True)
         port = free_port()
-        Path(folder, "config").write_text(CONFIG.format(port=port, folder=folder))
+        Path(folder, "config").write_text(CONFIG.format(address=address, port=port, folder=folder))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it gives its privileges up
-        with running([program, "-D", "-e", "-f", f"{folder}/config"], Path(folder, "log")) as process:
-            _wait_for(port, process, Path(folder, "log"))
+        with running([*inside, program, "-D", "-e", "-f", f"{folder}/config"], Path(folder, "log")) as process:
+            _wait_for(address, port, process, Path(folder, "log"))
             options = ["StrictHostKeyChecking=no", f"UserKnownHostsFile={folder}/known_hosts", "IdentitiesOnly=yes"]
             yield SshServer(
                 {
                     "ansible_connection": "ssh",
-                    "ansible_host": "127.0.0.1",
+                    "ansible_host": address,
                     "ansible_port": port,
                     "ansible_ssh_private_key_file": f"{folder}/key",
                     "ansible_ssh_common_args": " ".join(f"-o {option}" for option in options),
@@ -71,10 +71,10 @@ def ssh_server() -> Iterator[SshServer]:
             )
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(address: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as connection:
+        with contextlib.suppress(OSError), socket.create_connection((address, port), 2) as connection:
             if connection.recv(4) == b"SSH-":
                 return
         time.sleep(0.05)
