@@ -15,7 +15,10 @@ from pathlib import Path
 from .clients import PEERS, ROOT
 from .goals import goals_of
 from .report import as_json, chart, table
-from .workloads import WORKLOADS, Bench
+from .share import shared
+from .workloads import ON_ONE_HOST, Bench
+
+WORKLOADS = {**ON_ONE_HOST, "W8": shared}
 
 OUTPUT = ROOT / "build" / "bench"
 

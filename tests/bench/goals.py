@@ -72,6 +72,7 @@ def goals_of(results: list[Result]) -> Iterator[Goal]:
         yield from against("W3", case, found.faster("W3", case), "bytes/s against", 0.95, _rate)
     yield from against("W4", "null", found.faster("W4", "null"), "objects/s against", 1, _rate)
     yield from _memory(found)
+    yield from _shared(found)
     for case in REAL:
         ours = found.one("W7", case)
         if ours:
@@ -79,6 +80,14 @@ def goals_of(results: list[Result]) -> Iterator[Goal]:
     ours, serial = found.one("W6", "ceph far", OURS_GRAMPS.name), found.one("W6", "ceph far", ONE_BY_ONE.name)
     if ours and serial:
         yield Goal("W6", f"ceph over 40 ms: objects/s against {serial.client}", _rate(ours) / _rate(serial), 10)
+
+
+def _shared(found: _Found) -> Iterator[Goal]:
+    one = found.one("W8", "1 host")
+    for count in (2, 4, 8):
+        several = found.one("W8", f"{count} hosts")
+        if one and several:
+            yield Goal("W8", f"{count} hosts: of linear", one.seconds / (several.seconds * count), 0.9)
 
 
 def _memory(found: _Found) -> Iterator[Goal]:

@@ -293,7 +293,7 @@ def short(bench: Bench) -> None:
                     bench.run("W7", kind, client, service, fill._replace(kind="again"))
 
 
-WORKLOADS: dict[str, Callable[[Bench], None]] = {
+ON_ONE_HOST: dict[str, Callable[[Bench], None]] = {
     "W1": small_to_empty,
     "W2": nothing_to_do,
     "W3": large,
