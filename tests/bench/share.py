@@ -72,7 +72,7 @@ def _check(service: RealService, bucket: str, before: object, media: Media) -> N
 
 def _command(folder: Path, hosts: dict[str, dict[str, object]], server: Server, bucket: str, media: Media) -> Command:
     variables = {
-        **{"media_copy_path": str(media.folder), "media_copy_bucket": bucket, "media_copy_prefix": PREFIX},
+        **{"media_copy_path": str(media.folder), "media_copy_s3_bucket": bucket, "media_copy_s3_prefix": PREFIX},
         **{"media_copy_s3_endpoint_url": server.endpoint_url, "media_copy_s3_provider": "ceph"},
         **{"media_copy_s3_access_key": server.access_key, "media_copy_s3_secret_key": server.secret_key},
         "ansible_python_interpreter": sys.executable,

@@ -66,7 +66,7 @@ def tree(moto_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     bucket = f"shared-{uuid4().hex[:8]}"
     moto_server.client().create_bucket(Bucket=bucket)
     variables = {
-        **{"media_copy_path": str(media), "media_copy_bucket": bucket, "media_copy_prefix": "images/"},
+        **{"media_copy_path": str(media), "media_copy_s3_bucket": bucket, "media_copy_s3_prefix": "images/"},
         **{"media_copy_s3_provider": "generic", "media_copy_s3_endpoint_url": moto_server.endpoint_url},
         **{"media_copy_s3_access_key": moto_server.access_key, "media_copy_s3_secret_key": moto_server.secret_key},
     }
