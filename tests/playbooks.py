@@ -225,6 +225,13 @@ class StandIn(Host):
             [str(self.folder / "systemd" / "systemctl"), *words], check=False, capture_output=True, text=True
         ).stdout
 
+    def python(self) -> str:
+        """A Python that finds the instance's systemctl, where the PATH of the run does not reach."""
+        path = self.folder.parent / f"{self.folder.name}-python"
+        path.write_text(f'#!/bin/sh\nPATH={self.folder}/systemd:$PATH exec {sys.executable} "$@"\n')
+        path.chmod(0o755)
+        return str(path)
+
     def wait(self, seconds: float = 30) -> None:
         """Wait for the front page."""
         deadline = time.monotonic() + seconds

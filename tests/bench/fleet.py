@@ -46,17 +46,10 @@ def _host(site: StandIn, space: Space) -> Iterator[dict[str, Any]]:
     """The inventory's variables of an instance's host, as long as that can be reached; the instance is stopped in the end."""
     try:
         with ssh_server(space.address, space.inside) as sshd:
-            yield {**site.variables, **sshd.variables, **_python(site), "bookwyrm_s3_provider": "generic"}
+            python = {"ansible_python_interpreter": site.python()}
+            yield {**site.variables, **sshd.variables, **python, "bookwyrm_s3_provider": "generic"}
     finally:
         subprocess.run([*_systemctl(site, space), "stop", *reversed(UNITS)], check=False, capture_output=True)
-
-
-def _python(site: StandIn) -> dict[str, str]:
-    """An interpreter that finds the instance's own systemctl."""
-    path = site.folder / "python"
-    path.write_text(f'#!/bin/sh\nPATH={site.folder}/systemd:$PATH exec {sys.executable} "$@"\n')
-    path.chmod(0o755)
-    return {"ansible_python_interpreter": str(path)}
 
 
 def _wait(space: Space) -> None:

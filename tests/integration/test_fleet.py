@@ -42,14 +42,12 @@ class Fleet(Host):
     ways: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def hosts(self) -> dict[str, dict[str, Any]]:
-        return {name: {**site.variables, **self._way(name, site)} for name, site in self.sites.items()}
-
-    def _way(self, name: str, site: StandIn) -> dict[str, Any]:
-        # Each has a systemctl of its own, which is found by the Python that Ansible starts there.
-        python = self.folder / f"{name}-python"
-        python.write_text(f'#!/bin/sh\nPATH={site.folder}/systemd:$PATH exec {sys.executable} "$@"\n')
-        python.chmod(0o755)
-        return {"ansible_python_interpreter": str(python), **self.ways.get(name, {"ansible_connection": "local"})}
+        here = {"ansible_connection": "local"}
+        return {
+            # Each has a systemctl of its own.
+            name: {**site.variables, "ansible_python_interpreter": site.python(), **self.ways.get(name, here)}
+            for name, site in self.sites.items()
+        }
 
     def reports(self) -> list[Path]:
         return sorted(self.folder.parent.glob("*-migrate-*.html"))

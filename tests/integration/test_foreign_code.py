@@ -107,10 +107,11 @@ class Project:
         return Outcome(done.returncode, output)
 
 
-def inventory(site: StandIn, python: Path) -> dict[str, Any]:
+def inventory(site: StandIn) -> dict[str, Any]:
     secret = ("bookwyrm_s3_access_key", "bookwyrm_s3_secret_key")
     host = {name: value for name, value in site.variables.items() if name not in secret}
-    common = {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
+    # sudo has a PATH of its own, and the stand-in's systemctl is in none.
+    common = {"ansible_connection": "local", "ansible_python_interpreter": site.python()}
     archive = {
         f"gramps_web_{name}": value
         for name, value in {"dir": "/nowhere", "install_type": "systemd", "s3_bucket": "archive"}.items()
@@ -128,12 +129,9 @@ def project(moto_server: Server, tmp_path_factory: pytest.TempPathFactory) -> It
     with standin(folder / "books", moto_server, f"foreign-{uuid4().hex[:8]}", covers=2, thumbnails=1) as site:
         site.variables["bookwyrm_s3_provider"] = "generic"
         made = Project(folder / "project", site)
-        # sudo has a PATH of its own, and the stand-in's systemctl is in none.
-        python = made.write("python", f'#!/bin/sh\nPATH={site.folder}/systemd:$PATH exec {sys.executable} "$@"\n')
-        python.chmod(0o755)
         made.write("ansible.cfg", CONFIG)
         made.write("vault-password", f"{uuid4().hex}\n")
-        made.write("hosts.yml", inventory(site, python))
+        made.write("hosts.yml", inventory(site))
         made.write("group_vars/all.yml", THEIRS)
         keys = {name: site.variables[f"bookwyrm_s3_{name}"] for name in ("access_key", "secret_key")}
         vault = made.write("group_vars/libraries/vault.yml", {f"vault_{k}": v for k, v in keys.items()})
