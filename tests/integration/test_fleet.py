@@ -68,7 +68,7 @@ def fleet(moto_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
         for name in ("ruined", "lost", "gone", "first", "second"):
             # Nobody comes to the one that is not reached.
             site = (
-                StandIn(folder, dict(made.sites["lost"].variables))
+                StandIn(folder / name, dict(made.sites["lost"].variables))
                 if name == "gone"
                 else stack.enter_context(standin(folder / name, moto_server, f"fleet-{name}", covers=2, thumbnails=1))
             )
