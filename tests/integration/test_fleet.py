@@ -119,7 +119,7 @@ def test_one_that_fails_does_not_stop_the_others(fleet: Fleet, sshd: SshServer) 
     assert re.match(r"not reached: gone: The host cannot be reached, at the step 'Look at the instance'.*refused", gone)
     assert again.startswith("Run the same command again")
     # All have the same domain, and each has a report of its own.
-    pages = [line.rpartition(" Report: ")[2] for line in (failed, lost, gone)]
+    pages = re.findall(r"\(report: (.*)\)$", "\n".join((failed, lost, gone)), re.MULTILINE)
     assert len(set(pages)) == 3 and {*pages} < {*map(str, fleet.reports())} and len(fleet.reports()) == 5
     for name, site in fleet.sites.items():
         if name != "gone":
