@@ -1,7 +1,7 @@
 # Copyright (c) 2026 selfhosted.media contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps a host in a run over many when it is lost at the module instance_info."""
+"""Keeps a host in a run over many when it is lost: for this module, and for all that meta/runtime.yml names."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from ansible_collections.selfhosted.media.plugins.plugin_utils._fleet.steady imp
 
 
 class ActionModule(SteadyAction):
-    """Runs the module."""
+    """Runs the module of the task."""
