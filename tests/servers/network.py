@@ -39,7 +39,10 @@ def network(count: int, bits_per_second: int = 0) -> Iterator[list[Space]]:
             for number, name in enumerate(spaces):
                 _do("ip", "netns", "add", name)
                 stack.callback(_do, "ip", "netns", "delete", name)
-                _connect(bridge, name, f"f{pid}n{number}", number, bits_per_second)
+                outside = f"f{pid}n{number}"
+                _connect(bridge, name, outside, number, bits_per_second)
+                # By itself it goes with the last process in the namespace, such as a session of ssh.
+                stack.callback(_do, "ip", "link", "delete", outside)
         except (OSError, subprocess.CalledProcessError) as exc:
             said = getattr(exc, "stderr", "") or str(exc)
             raise ServerUnavailable(f"no network namespaces here: {' '.join(str(said).split())}") from exc
