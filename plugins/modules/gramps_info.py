@@ -108,7 +108,8 @@ gramps:
     commands: {description: Its commands as argument lists., type: dict, returned: always, sample: {stop: [systemctl, stop, grampsweb.service]}}
     health: {description: How it is asked whether it is ready., type: dict, returned: always, sample: {url: "http://127.0.0.1:5000/ready"}}
     remarks: {description: Sentences on what is not known., type: list, elements: str, returned: always, sample: []}
-    boto3: {description: Whether the modules' Python on the target has boto3., type: bool, returned: always, sample: true}
+    boto3: {description: Whether the modules' Python on the target has a boto3 that serves., type: bool, returned: always, sample: true}
+    boto3_lack: {description: "What keeps it from serving, in words that follow on 'boto3'; empty if nothing does.", type: str, returned: always, sample: ''}
     ruamel: {description: Whether it has ruamel.yaml., type: bool, returned: always, sample: true}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
 began:
@@ -141,7 +142,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._gramps.instance_
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._gramps.settings import S3, shown
 from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run, url_secrets
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import has_boto3
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.boto3_release import lack
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **INSTANCE_ARGUMENTS,
@@ -188,6 +189,7 @@ def describe(found: Installation) -> dict[str, Any]:
     file = found.env_file or found.compose_file
     kept = f"{file}.before-s3" if file else ""
     on_s3, ours = found.media_base.startswith(S3), bool(kept) and os.path.exists(kept)
+    boto3_lack = lack()
     bucket, _slash, prefix = found.media_base[len(S3) :].partition("/") if on_s3 else ("", "", "")
     gramps = {
         **{name: getattr(found, name) for name in TOLD},
@@ -201,7 +203,8 @@ def describe(found: Installation) -> dict[str, Any]:
         "prefix": prefix,
         "commands": {name: getattr(found, name) for name in COMMANDS},
         "health": {"url": found.health_url, "command": found.health_command, "inside": found.health_inside},
-        "boto3": has_boto3(),
+        "boto3": not boto3_lack,
+        "boto3_lack": boto3_lack,
         "ruamel": HAS_RUAMEL,
         "python": sys.executable,
     }

@@ -93,7 +93,8 @@ instance:
       returned: always
       sample: {USE_S3: "false"}
     commands: {description: Its commands as argument lists., type: dict, returned: always, sample: {stop: [systemctl, stop, bookwyrm.service]}}
-    boto3: {description: Whether the modules' Python on the target has boto3., type: bool, returned: always, sample: true}
+    boto3: {description: Whether the modules' Python on the target has a boto3 that serves., type: bool, returned: always, sample: true}
+    boto3_lack: {description: "What keeps it from serving, in words that follow on 'boto3'; empty if nothing does.", type: str, returned: always, sample: ''}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
     health: {description: How its front page is fetched., type: dict, returned: always, sample: {url: "http://127.0.0.1:8000/"}}
 credentials:
@@ -118,15 +119,14 @@ import sys
 from typing import Any
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._instance import docker, systemd
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import (
     Installation,
     read_release,
     read_settings,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import NoAnswer
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.installation import find
 from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import has_boto3
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.boto3_release import lack
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "dir": {"type": "str", "default": ""},
@@ -139,34 +139,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 COMMANDS = ("manage", "manage_running", "static", "stop", "start", "is_failed", "purge_proxy", "prepare")
 
 
-def installation_of(params: dict[str, Any]) -> Installation:
-    """The installation that the options mean. Raises MediaError when there is none, or more than one."""
-    wanted, folder = params["install_type"], params["dir"] or None
-    if folder and not os.path.isdir(folder):
-        raise MediaError(f"bookwyrm_dir {folder} is not a folder on this host")
-    found, docker_problem = None, None
-    if wanted in ("auto", "docker"):
-        try:
-            found = docker.find(folder)
-        except NoAnswer as exc:
-            docker_problem = exc  # it only matters if there are no units either
-    # A folder that holds a compose file and runs by units is a dockerless install of the same code.
-    if wanted == "systemd" or (wanted == "auto" and (found is None or not found.running)):
-        try:
-            found = systemd.find(folder) or (found if wanted == "auto" else None)
-        except MediaError:
-            if found is None or wanted == "systemd":
-                raise  # else the units are those of another folder's instance
-    if found is None and docker_problem:
-        raise docker_problem
-    if found is None:
-        raise MediaError(
-            "no BookWyrm found: no compose project runs it, and no unit bookwyrm.service is loaded; "
-            "set bookwyrm_dir to its folder, and bookwyrm_install_type to docker or systemd"
-        )
-    return found
-
-
 def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
     """The result."""
     settings, release = read_settings(found.folder), read_release(found.folder)
@@ -176,6 +148,7 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
     storage = read_settings(found.folder, ".env.before-rollback") if cut_off else settings
     if settings.is_true("USE_AZURE") and not on_s3:
         raise MediaError(f"{settings.path} has USE_AZURE=true: the media are in Azure Blob Storage, not on the disk")
+    boto3_lack = lack()
     names = ("install_type", "folder", "running", "restart_needed")
     instance = {
         **{name: getattr(found, name) for name in names},
@@ -195,7 +168,8 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
         "settings": storage.shown,
         "commands": {name: getattr(found, name) for name in COMMANDS},
         "health": {"url": found.health_url, "command": found.health_command},
-        "boto3": has_boto3(),
+        "boto3": not boto3_lack,
+        "boto3_lack": boto3_lack,
         "python": sys.executable,
     }
     return {
@@ -207,7 +181,8 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, lambda: describe(installation_of(module.params), module.params))
+    params = module.params
+    run(module, lambda: describe(find(params["dir"] or None, params["install_type"], params["media_dir"]), params))
 
 
 if __name__ == "__main__":
