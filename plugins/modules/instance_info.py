@@ -15,6 +15,7 @@ description:
   - Asks docker or systemd, and reads the instance's own settings. Changes nothing.
 extends_documentation_fragment:
   - selfhosted.media.attributes
+  - selfhosted.media.privileges
 attributes:
   check_mode:
     support: full
@@ -96,6 +97,7 @@ instance:
     boto3: {description: Whether the modules' Python on the target has a boto3 that serves., type: bool, returned: always, sample: true}
     boto3_lack: {description: "What keeps it from serving, in words that follow on 'boto3'; empty if nothing does.", type: str, returned: always, sample: ''}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
+    lacks: {description: Sentences on the rights that the module's user lacks of those that O(needs) names., type: list, elements: str, returned: always, sample: []}
     health: {description: How its front page is fetched., type: dict, returned: always, sample: {url: "http://127.0.0.1:8000/"}}
 credentials:
   description: Its S3 keys.
@@ -116,15 +118,21 @@ duration:
 
 import os
 import sys
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import (
+    ClosedSettings,
     Installation,
     read_release,
     read_settings,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.installation import find
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.privileges import (
+    PRIVILEGE_ARGUMENTS,
+    Touched,
+    with_lacks,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.boto3_release import lack
 
@@ -133,6 +141,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "install_type": {"type": "str", "default": "auto", "choices": ["auto", "docker", "systemd"]},
     "media_dir": {"type": "str", "default": ""},
     "credentials": {"type": "bool", "default": False},
+    **PRIVILEGE_ARGUMENTS,
 }
 
 
@@ -167,6 +176,7 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
         "domain": settings.domain,
         "settings": storage.shown,
         "commands": {name: getattr(found, name) for name in COMMANDS},
+        "lacks": touched(found.folder, params, found).lacks(),
         "health": {"url": found.health_url, "command": found.health_command},
         "boto3": not boto3_lack,
         "boto3_lack": boto3_lack,
@@ -179,10 +189,33 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def touched(folder: str, params: dict[str, Any], found: Optional[Installation] = None) -> Touched:
+    """What a run touches of the instance in a folder, as far as it is known."""
+    units = found.start[2:] if found and found.install_type == "systemd" and not params["own_commands"] else []
+    return Touched(
+        folder,
+        params["needs"],
+        settings=os.path.join(folder, ".env"),
+        media_dir=params["media_dir"] or (found.media_dir if found else os.path.join(folder, "images")) or "",
+        user=(found.user if found else "") or "",
+        units=units,
+    )
+
+
+def look(params: dict[str, Any]) -> dict[str, Any]:
+    """The result."""
+    try:
+        found = find(params["dir"] or None, params["install_type"], params["media_dir"])
+    except ClosedSettings as exc:
+        raise with_lacks(exc, touched(exc.folder, params)) from exc
+    except MediaError as exc:
+        raise (with_lacks(exc, touched(params["dir"], params)) if params["dir"] else exc) from exc
+    return describe(found, params)
+
+
 def main() -> None:
     module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = module.params
-    run(module, lambda: describe(find(params["dir"] or None, params["install_type"], params["media_dir"]), params))
+    run(module, lambda: look(module.params))
 
 
 if __name__ == "__main__":

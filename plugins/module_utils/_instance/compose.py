@@ -19,8 +19,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.command
 
 USUAL_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
 LABEL = "com.docker.compose."
-#: Of compose's services, without what "compose run" left behind.
-OF_SERVICES = ("--filter", f"label={LABEL}oneoff=False")
+#: Of a compose project; podman-compose too labels its containers so.
+OF_PROJECTS = ("--filter", f"label={LABEL}project")
 Container = dict[str, Any]
 #: The oldest releases that do what is asked of them. 1.25 tells the folder of a project by a label; from 2.3 to 2.9
 #: "up --no-deps" ends with "no such service" where the service waits for another (docker/compose#9302, #9591).
@@ -59,14 +59,14 @@ def user_name() -> str:
         return str(os.geteuid())
 
 
-def containers(chosen: Sequence[str] = OF_SERVICES) -> list[Container]:
-    """All containers that are chosen, whether they run or not."""
+def containers(chosen: Sequence[str] = OF_PROJECTS) -> list[Container]:
+    """All containers that are chosen, whether they run or not, without what "compose run" has left behind."""
     runner, listing = Runner("/", timeout=60), ["docker", "ps", "-aq", *chosen]
     try:
         ids = runner.run(listing, "asking docker").split()
     except CommandFailed as exc:
         raise NoAnswer(str(exc)) from exc
-    return inspected(["docker", "inspect"], ids)
+    return [container for container in inspected(["docker", "inspect"], ids) if label(container, "oneoff") != "True"]
 
 
 def inspected(command: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -82,6 +82,34 @@ def inspected(command: Sequence[str], names: Sequence[str]) -> list[dict[str, An
 def label(container: Container, name: str) -> str:
     """One of compose's labels."""
     return str((container["Config"].get("Labels") or {}).get(LABEL + name, ""))
+
+
+def check_reached(compose: Sequence[str], home: str, container: Container) -> None:
+    """Raise MediaError where the compose command cannot do with a container what docker can: that is so only with podman.
+
+    There the docker command asks podman itself, and compose a socket, which may be another's or nobody's.
+    """
+    if "IsInfra" not in container:  # what podman alone tells of each container
+        return
+    project = label(container, "project")
+    if "io.podman.compose.project" in (container["Config"].get("Labels") or {}):
+        raise MediaError(
+            f"the containers of {project} in {home} were made by podman-compose, which does not make a service anew when its settings have"
+            " changed, so that a change-over would come to nothing; make them by docker-compose through podman's socket (systemctl enable --now"
+            " podman.socket) and run again"
+        )
+    try:
+        seen = Runner(home, timeout=60).run(
+            [*compose, "ps", "-q", label(container, "service")], "asking compose for its containers"
+        )
+    except CommandFailed as exc:
+        seen = str(exc)
+    if str(container.get("Id")) not in seen.split():
+        raise MediaError(
+            f"docker is podman here, and {compose[0]} does not reach the podman that runs {project} in {home}: let podman listen (systemctl enable"
+            " --now podman.socket; of a user: systemctl --user) and set DOCKER_HOST in the environment of the tasks to its socket, as"
+            " unix:///run/podman/podman.sock, or unix:///run/user/UID/podman/podman.sock of a user, as whom the tasks then have to run"
+        )
 
 
 def runs(container: Container) -> bool:

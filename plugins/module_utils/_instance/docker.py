@@ -25,6 +25,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.command
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import (
     USUAL_FILES,
     Container,
+    check_reached,
     command_of,
     containers,
     env_files_of,
@@ -80,6 +81,7 @@ def _made(home: str, services: dict[str, Container], media_dir: str) -> Installa
     """An installation whose containers exist."""
     web, settings, release = services["web"], read_settings(home), read_release(home)
     compose = command_of(home, label(web, "project"), files_of(home, web), env_files_of(home, web))
+    check_reached(compose, home, web)
     present = [name for name in SERVICES if name in services]
     state = [runs(services[name]) for name in present]
     stale = [_is_on_s3(services[name]) != settings.is_true("USE_S3") for name in present]
