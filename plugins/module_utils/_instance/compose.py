@@ -100,7 +100,7 @@ def check_reached(compose: Sequence[str], home: str, container: Container) -> No
         )
     try:
         seen = Runner(home, timeout=60).run(
-            [*compose, "ps", "-q", label(container, "service")], "asking compose for its containers"
+            [*compose, "ps", "-a", "-q", label(container, "service")], "asking compose for its containers"
         )
     except CommandFailed as exc:
         seen = str(exc)
