@@ -212,6 +212,15 @@ def test_no_compose_that_serves(host: Host, plugin: str, program: Optional[str],
             host.found()
 
 
+def test_a_docker_without_compose_does_not_matter_to_units(host: Host) -> None:
+    host.compose("")
+    (host.home / "venv" / "bin").mkdir(parents=True)
+    (host.home / "venv" / "bin" / "python").touch()
+    told = f"LoadState=loaded\\nActiveState=inactive\\nWorkingDirectory={host.home}\\nExecStart=path={host.home}/venv/bin/gunicorn\\n"
+    host.program("systemctl", f"#!/bin/sh\nprintf '{told}'\n")
+    assert find(str(host.home)).install_type == "systemd"
+
+
 def test_where_the_media_are(host: Host) -> None:
     host.up("web", {"/app": str(host.home), "/app/images": "/srv/media"})
     host.up("celery_worker", {"/app/images": "/srv/media/"})

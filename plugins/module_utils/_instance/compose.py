@@ -51,6 +51,10 @@ class NoAnswer(MediaError):
             super().__init__(f"docker is installed but does not answer: {said}")
 
 
+class NoCompose(MediaError):
+    """No compose command that serves."""
+
+
 def user_name() -> str:
     """As whom this process runs."""
     try:
@@ -160,7 +164,7 @@ def _compose(runner: Runner) -> list[str]:
             if not problem:
                 return command
         problems += [problem] if problem else []
-    raise MediaError(
+    raise NoCompose(
         problems[0]
         if problems
         else "neither 'docker compose' nor docker-compose is there; install one (package docker-compose-plugin, docker-compose-v2 or docker-compose)"

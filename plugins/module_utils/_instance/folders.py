@@ -22,22 +22,25 @@ class NotBookWyrm(MediaError):
 
 def check_folder(path: str) -> None:
     """Raise MediaError for what is no folder, or one that this user must not look into."""
-    try:
-        is_folder = stat.S_ISDIR(os.stat(path).st_mode)
-    except PermissionError:
-        raise MediaError(_refused(path)) from None
-    except OSError:
-        raise MediaError(f"bookwyrm_dir {path} is not a folder on this host") from None
-    if not is_folder:
+    check_open(path)
+    if not os.path.exists(path):
+        raise MediaError(f"bookwyrm_dir {path} is not a folder on this host")
+    if not os.path.isdir(path):
         raise MediaError(
             f"bookwyrm_dir {path} is a file; set it to the folder of the instance, in which BookWyrm's manage.py and .env lie"
         )
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise MediaError(_refused(path))
 
 
-def _refused(path: str) -> str:
-    return f"{path} is closed to the user {user_name()} (permission denied); run as root (--become) or as the user of the instance"
+def check_open(path: str) -> None:
+    """Raise MediaError for a folder that this user must not look into."""
+    try:
+        closed = stat.S_ISDIR(os.stat(path).st_mode) and not os.access(path, os.R_OK | os.X_OK)
+    except OSError as exc:
+        closed = isinstance(exc, PermissionError)
+    if closed:
+        raise MediaError(
+            f"{path} is closed to the user {user_name()} (permission denied); run as root (--become) or as the user of the instance"
+        )
 
 
 def is_bookwyrm(folder: str) -> bool:

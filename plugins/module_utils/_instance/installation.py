@@ -11,12 +11,15 @@ from ansible_collections.selfhosted.media.plugins.module_utils._errors import Me
 from ansible_collections.selfhosted.media.plugins.module_utils._instance import docker, systemd
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import Installation
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import NoAnswer
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import NoAnswer, NoCompose
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.folders import (
     NotBookWyrm,
     check_folder,
     check_is_bookwyrm,
 )
+
+#: What is wrong with docker only matters if there are no units either: it may be there for something else.
+_OF_DOCKER = (NoAnswer, NoCompose, NotBookWyrm)
 
 
 def find(folder: Optional[str], kind: str = "auto", media_dir: str = "") -> Installation:
@@ -28,8 +31,8 @@ def find(folder: Optional[str], kind: str = "auto", media_dir: str = "") -> Inst
     if kind in ("auto", "docker"):
         try:
             found = docker.find(folder, media_dir)
-        except (NoAnswer, NotBookWyrm) as exc:
-            problems.append(exc)  # it only matters if there are no units either
+        except _OF_DOCKER as exc:
+            problems.append(exc)
     # A folder that holds a compose file and runs by units is a dockerless install of the same code.
     if kind == "systemd" or (kind == "auto" and (found is None or not found.running)):
         try:
@@ -45,7 +48,7 @@ def find(folder: Optional[str], kind: str = "auto", media_dir: str = "") -> Inst
 
 def _first(problems: list[MediaError], folder: Optional[str]) -> MediaError:
     """What is to be said where nothing was found."""
-    of_units = [problem for problem in problems if not isinstance(problem, (NoAnswer, NotBookWyrm, CommandFailed))]
+    of_units = [problem for problem in problems if not isinstance(problem, (*_OF_DOCKER, CommandFailed))]
     if folder:
         try:
             check_is_bookwyrm(folder)

@@ -68,19 +68,21 @@ class Touched:
             yield f"the lock of the instance, {path}, is closed to {user_name()}: {_remedy('')}"
 
     def _of_settings(self) -> Iterator[str]:
-        path, folder = os.path.realpath(self.settings), os.path.dirname(os.path.realpath(self.settings))
-        owner = _owner(path)
+        path, me = os.path.realpath(self.settings), user_name()
+        owner, folder = _owner(path), os.path.dirname(path)
         if not os.access(folder, os.X_OK) or (os.path.exists(path) and not os.access(path, os.R_OK)):
-            yield f"{path} is not readable for {user_name()}: {_remedy(owner)}"
+            yield f"{path} is not readable for {me}: {_remedy(owner)}"
         if "settings" not in self.needs:
             return
-        if not os.access(folder, os.W_OK | os.X_OK):
-            yield (
-                f"{folder} is not writable for {user_name()}, where {os.path.basename(path)} is written anew and the former one kept beside it:"
-                f" {_remedy(_owner(folder))}"
-            )
-        if owner and owner != user_name():
-            yield f"{path} belongs to {owner}, and written by {user_name()} it would not any more: {_remedy(owner)}"
+        # Where the settings are a link, the former ones are kept beside it.
+        for place in dict.fromkeys((folder, os.path.dirname(os.path.abspath(self.settings)))):
+            if not os.access(place, os.W_OK | os.X_OK):
+                yield (
+                    f"{place} is not writable for {me}, where {os.path.basename(path)} is written anew and the former one kept beside it:"
+                    f" {_remedy(_owner(place))}"
+                )
+        if owner and owner != me:
+            yield f"{path} belongs to {owner}, and written by {me} it would not any more: {_remedy(owner)}"
 
     def _of_tree(self, root: str, what: str, depth: int, written: bool) -> Iterator[str]:
         closed = _closed(root, depth) if root else None
