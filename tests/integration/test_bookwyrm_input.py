@@ -168,8 +168,8 @@ def test_a_target_without_boto3_or_with_one_that_is_too_old(site: StandIn, ceph:
     "version", ["3.8", "3.6"]
 )  # one that ansible-core still sends modules to, and one that it does not
 def test_a_target_whose_python_is_too_old(site: StandIn, ceph: Server, version: str) -> None:
-    python = interpreter(version)
+    python, why = interpreter(version)
     if python is None:
-        pytest.skip(f"there is no Python {version} here")
+        pytest.skip(why)
     parts = (f"Python {version}.", str(python), "need Python 3.9 or newer", "set ansible_python_interpreter")
     refused(site, ceph, *parts, ansible_python_interpreter=str(python))
