@@ -35,6 +35,7 @@ _PODMAN_CONF = """\
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 [network]
+network_backend = "netavark"
 network_config_dir = "{folder}/networks"
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
