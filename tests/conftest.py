@@ -33,6 +33,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 #: Files of tests that take minutes. They begin first: with `--dist=loadfile` one that comes last would keep one worker busy alone.
 LONG = (
+    *("test_other_dockers", "test_privilege"),
     *("test_gramps_web_docker", "test_bookwyrm_docker", "test_gramps_web_docker_names", "test_provider_bookwyrm"),
     *("test_bookwyrm_kills", "test_bookwyrm_faults", "test_gramps_web_kills", "test_secrets", "test_media_kills"),
     *("test_gramps_web_migrate", "test_bookwyrm_migrate", "test_provider_gramps_web", "test_bookwyrm_return"),

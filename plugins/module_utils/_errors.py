@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from ansible_collections.selfhosted.media.plugins.module_utils import _python  # noqa: F401 (first, see there)
+
 
 class MediaError(Exception):
     """Something that an administrator must know: the message says what is wrong, where, and what to do.

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, check, has_boto3
+from ansible_collections.selfhosted.media.plugins.module_utils._s3 import boto3_release
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, check
 
 #: Options of every S3 module, documented in the fragment selfhosted.media.s3.
 S3_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -80,12 +82,15 @@ def _url_users(value: Any) -> Iterator[str]:
 
 
 def connection_of(module: AnsibleModule) -> Connection:
-    """The connection that the module's options describe. Ends the module when boto3 is missing, or for options that make no sense."""
-    if not has_boto3():
+    """The connection that the module's options describe.
+
+    Ends the module when boto3 is missing or too old, or for options that make no sense.
+    """
+    lack = boto3_release.lack()
+    if lack:
         module.fail_json(
-            msg=missing_required_lib(
-                "boto3", reason="(Debian, Ubuntu, Fedora: package python3-boto3; Alpine: py3-boto3)"
-            )
+            msg=f"the Python library boto3 {lack} for the Python that Ansible uses ({sys.executable}); the module needs {boto3_release.LOWEST} or"
+            f" newer. Install {boto3_release.PACKAGES}, or set ansible_python_interpreter to a Python that has one"
         )
     connection = Connection(**{name: module.params[name] for name in S3_ARGUMENTS})
     try:

@@ -16,6 +16,7 @@ description:
 extends_documentation_fragment:
   - selfhosted.media.attributes
   - selfhosted.media.gramps_web
+  - selfhosted.media.privileges
 attributes:
   check_mode:
     support: full
@@ -107,8 +108,10 @@ gramps:
     user: {description: As whom its units run., type: str, returned: always, sample: gramps}
     commands: {description: Its commands as argument lists., type: dict, returned: always, sample: {stop: [systemctl, stop, grampsweb.service]}}
     health: {description: How it is asked whether it is ready., type: dict, returned: always, sample: {url: "http://127.0.0.1:5000/ready"}}
+    lacks: {description: Sentences on the rights that the module's user lacks of those that O(needs) names., type: list, elements: str, returned: always, sample: []}
     remarks: {description: Sentences on what is not known., type: list, elements: str, returned: always, sample: []}
-    boto3: {description: Whether the modules' Python on the target has boto3., type: bool, returned: always, sample: true}
+    boto3: {description: Whether the modules' Python on the target has a boto3 that serves., type: bool, returned: always, sample: true}
+    boto3_lack: {description: "What keeps it from serving, in words that follow on 'boto3'; empty if nothing does.", type: str, returned: always, sample: ''}
     ruamel: {description: Whether it has ruamel.yaml., type: bool, returned: always, sample: true}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
 began:
@@ -140,13 +143,15 @@ from ansible_collections.selfhosted.media.plugins.module_utils._gramps.instance_
     instance_of,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._gramps.settings import S3, shown
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.privileges import PRIVILEGE_ARGUMENTS, Touched
 from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run, url_secrets
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import has_boto3
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.boto3_release import lack
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **INSTANCE_ARGUMENTS,
     "media_dir": {"type": "str", "default": ""},
     "grampsdb": {"type": "str", "default": ""},
+    **PRIVILEGE_ARGUMENTS,
 }
 COMMANDS = ("stop", "start", "failed", "python")
 TOLD = (
@@ -183,11 +188,27 @@ def secrets_of(found: Installation) -> Iterator[str]:
             yield value
 
 
-def describe(found: Installation) -> dict[str, Any]:
+def touched(found: Installation, params: dict[str, Any]) -> Touched:
+    """What a run touches of it."""
+    by_systemd = found.install_type == "systemd" and not params["own_commands"]
+    return Touched(
+        found.folder,
+        params["needs"],
+        settings="" if found.managed_by else found.env_file or found.compose_file,
+        media_dir=found.media_dir,
+        flat=True,
+        database=found.grampsdb,
+        user=found.user,
+        units=found.services if by_systemd else [],
+    )
+
+
+def describe(found: Installation, lacks: list[str]) -> dict[str, Any]:
     """The result."""
     file = found.env_file or found.compose_file
     kept = f"{file}.before-s3" if file else ""
     on_s3, ours = found.media_base.startswith(S3), bool(kept) and os.path.exists(kept)
+    boto3_lack = lack()
     bucket, _slash, prefix = found.media_base[len(S3) :].partition("/") if on_s3 else ("", "", "")
     gramps = {
         **{name: getattr(found, name) for name in TOLD},
@@ -201,7 +222,9 @@ def describe(found: Installation) -> dict[str, Any]:
         "prefix": prefix,
         "commands": {name: getattr(found, name) for name in COMMANDS},
         "health": {"url": found.health_url, "command": found.health_command, "inside": found.health_inside},
-        "boto3": has_boto3(),
+        "lacks": lacks,
+        "boto3": not boto3_lack,
+        "boto3_lack": boto3_lack,
         "ruamel": HAS_RUAMEL,
         "python": sys.executable,
     }
@@ -214,7 +237,8 @@ def look(module: MediaModule) -> dict[str, Any]:
     found = instance_of(params)
     module.hide(secrets_of(found))
     better = {name: params[name] for name in ("media_dir", "grampsdb") if params[name]}
-    return describe(replace(found, **better))
+    known = replace(found, **better)
+    return describe(known, touched(known, params).lacks())
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ description:
   - Asks docker or systemd, and reads the instance's own settings. Changes nothing.
 extends_documentation_fragment:
   - selfhosted.media.attributes
+  - selfhosted.media.privileges
 attributes:
   check_mode:
     support: full
@@ -93,8 +94,10 @@ instance:
       returned: always
       sample: {USE_S3: "false"}
     commands: {description: Its commands as argument lists., type: dict, returned: always, sample: {stop: [systemctl, stop, bookwyrm.service]}}
-    boto3: {description: Whether the modules' Python on the target has boto3., type: bool, returned: always, sample: true}
+    boto3: {description: Whether the modules' Python on the target has a boto3 that serves., type: bool, returned: always, sample: true}
+    boto3_lack: {description: "What keeps it from serving, in words that follow on 'boto3'; empty if nothing does.", type: str, returned: always, sample: ''}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
+    lacks: {description: Sentences on the rights that the module's user lacks of those that O(needs) names., type: list, elements: str, returned: always, sample: []}
     health: {description: How its front page is fetched., type: dict, returned: always, sample: {url: "http://127.0.0.1:8000/"}}
 credentials:
   description: Its S3 keys.
@@ -115,56 +118,34 @@ duration:
 
 import os
 import sys
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
-from ansible_collections.selfhosted.media.plugins.module_utils._instance import docker, systemd
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import (
+    ClosedSettings,
     Installation,
     read_release,
     read_settings,
 )
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import NoAnswer
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.installation import find
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.privileges import (
+    PRIVILEGE_ARGUMENTS,
+    Touched,
+    with_lacks,
+)
 from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import has_boto3
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.boto3_release import lack
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "dir": {"type": "str", "default": ""},
     "install_type": {"type": "str", "default": "auto", "choices": ["auto", "docker", "systemd"]},
     "media_dir": {"type": "str", "default": ""},
     "credentials": {"type": "bool", "default": False},
+    **PRIVILEGE_ARGUMENTS,
 }
 
 
 COMMANDS = ("manage", "manage_running", "static", "stop", "start", "is_failed", "purge_proxy", "prepare")
-
-
-def installation_of(params: dict[str, Any]) -> Installation:
-    """The installation that the options mean. Raises MediaError when there is none, or more than one."""
-    wanted, folder = params["install_type"], params["dir"] or None
-    if folder and not os.path.isdir(folder):
-        raise MediaError(f"bookwyrm_dir {folder} is not a folder on this host")
-    found, docker_problem = None, None
-    if wanted in ("auto", "docker"):
-        try:
-            found = docker.find(folder)
-        except NoAnswer as exc:
-            docker_problem = exc  # it only matters if there are no units either
-    # A folder that holds a compose file and runs by units is a dockerless install of the same code.
-    if wanted == "systemd" or (wanted == "auto" and (found is None or not found.running)):
-        try:
-            found = systemd.find(folder) or (found if wanted == "auto" else None)
-        except MediaError:
-            if found is None or wanted == "systemd":
-                raise  # else the units are those of another folder's instance
-    if found is None and docker_problem:
-        raise docker_problem
-    if found is None:
-        raise MediaError(
-            "no BookWyrm found: no compose project runs it, and no unit bookwyrm.service is loaded; "
-            "set bookwyrm_dir to its folder, and bookwyrm_install_type to docker or systemd"
-        )
-    return found
 
 
 def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +157,7 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
     storage = read_settings(found.folder, ".env.before-rollback") if cut_off else settings
     if settings.is_true("USE_AZURE") and not on_s3:
         raise MediaError(f"{settings.path} has USE_AZURE=true: the media are in Azure Blob Storage, not on the disk")
+    boto3_lack = lack()
     names = ("install_type", "folder", "running", "restart_needed")
     instance = {
         **{name: getattr(found, name) for name in names},
@@ -194,8 +176,10 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
         "domain": settings.domain,
         "settings": storage.shown,
         "commands": {name: getattr(found, name) for name in COMMANDS},
+        "lacks": touched(found.folder, params, found).lacks(),
         "health": {"url": found.health_url, "command": found.health_command},
-        "boto3": has_boto3(),
+        "boto3": not boto3_lack,
+        "boto3_lack": boto3_lack,
         "python": sys.executable,
     }
     return {
@@ -205,9 +189,33 @@ def describe(found: Installation, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def touched(folder: str, params: dict[str, Any], found: Optional[Installation] = None) -> Touched:
+    """What a run touches of the instance in a folder, as far as it is known."""
+    units = found.start[2:] if found and found.install_type == "systemd" and not params["own_commands"] else []
+    return Touched(
+        folder,
+        params["needs"],
+        settings=os.path.join(folder, ".env"),
+        media_dir=params["media_dir"] or (found.media_dir if found else os.path.join(folder, "images")) or "",
+        user=(found.user if found else "") or "",
+        units=units,
+    )
+
+
+def look(params: dict[str, Any]) -> dict[str, Any]:
+    """The result."""
+    try:
+        found = find(params["dir"] or None, params["install_type"], params["media_dir"])
+    except ClosedSettings as exc:
+        raise with_lacks(exc, touched(exc.folder, params)) from exc
+    except MediaError as exc:
+        raise (with_lacks(exc, touched(params["dir"], params)) if params["dir"] else exc) from exc
+    return describe(found, params)
+
+
 def main() -> None:
     module = MediaModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, lambda: describe(installation_of(module.params), module.params))
+    run(module, lambda: look(module.params))
 
 
 if __name__ == "__main__":

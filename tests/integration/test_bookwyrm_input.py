@@ -16,7 +16,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from ansible_collections.selfhosted.media.tests.matrix.environments import interpreter
 from ansible_collections.selfhosted.media.tests.playbooks import StandIn, standin
+from ansible_collections.selfhosted.media.tests.run_module import run_ansible
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 from ansible_collections.selfhosted.media.tests.servers.ceph import STRANGER
 
@@ -145,9 +147,29 @@ def test_media_that_are_not_there(site: StandIn, ceph: Server, tmp_path: Path) -
     refused(site, ceph, f"There are no media below {tmp_path}", "bookwyrm_media_dir", bookwyrm_media_dir=str(tmp_path))
 
 
-def test_a_target_without_boto3(site: StandIn, ceph: Server, tmp_path: Path) -> None:
+def test_a_target_without_boto3_or_with_one_that_is_too_old(site: StandIn, ceph: Server, tmp_path: Path) -> None:
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     python = str(tmp_path / "bare" / "bin" / "python")
-    refused(
-        site, ceph, "boto3", "python3-boto3", "bookwyrm_install_dependencies", python, ansible_python_interpreter=python
-    )
+    advice = ("Install the package python3-boto3 (Alpine: py3-boto3)", "bookwyrm_install_dependencies: true", python)
+    refused(site, ceph, "where it is not installed.", *advice, ansible_python_interpreter=python)
+    packages = next((tmp_path / "bare" / "lib").glob("python3.*")) / "site-packages"
+    for name, version in (("boto3", "1.19.12"), ("botocore", "1.22.12")):
+        (packages / name).mkdir()
+        (packages / name / "__init__.py").touch()
+        (packages / f"{name}-{version}.dist-info").mkdir()
+        (packages / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    found = "where it is too old (boto3 1.19.12, botocore 1.22.12)."
+    refused(site, ceph, found, *advice, ansible_python_interpreter=python)
+    alone = run_ansible("s3_cors", {"bucket": "books", "rules": []}, "-e", f"ansible_python_interpreter={python}")
+    assert "boto3 is too old (boto3 1.19.12, botocore 1.22.12)" in alone["msg"] and "py3-boto3" in alone["msg"]
+
+
+@pytest.mark.parametrize(
+    "version", ["3.8", "3.6"]
+)  # one that ansible-core still sends modules to, and one that it does not
+def test_a_target_whose_python_is_too_old(site: StandIn, ceph: Server, version: str) -> None:
+    python, why = interpreter(version)
+    if python is None:
+        pytest.skip(why)
+    parts = (f"Python {version}.", str(python), "need Python 3.9 or newer", "set ansible_python_interpreter")
+    refused(site, ceph, *parts, ansible_python_interpreter=str(python))

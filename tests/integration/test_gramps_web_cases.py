@@ -328,6 +328,12 @@ def stopped_unit(web: Instance, folder: Path, **settings: str) -> dict[str, str]
     return {"gramps_web_dir": str(folder)}
 
 
+def bare_python(folder: Path) -> str:
+    """A Python that has nothing installed."""
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(folder / "bare")], check=True)
+    return str(folder / "bare" / "bin" / "python")
+
+
 def refusals(web: Instance, inputs: dict[str, dict[str, Any]]) -> tuple[dict[str, str], str]:
     """What each host of one run is told at its end, by its name, and all that was printed."""
     command, environment = web.command("gramps_web_migrate", "-v", "--diff")
@@ -369,6 +375,7 @@ def test_bad_input_has_a_sentence_of_its_own_and_changes_nothing(
             "provider": {"gramps_web_s3_provider": "nobody"},
             "elsewhere": stopped_unit(web, tmp_path / "elsewhere", **elsewhere),
             "truthy": stopped_unit(web, tmp_path / "truthy", GRAMPSWEB_MEDIA_PREFIX_TREE="False"),
+            "bare": {"ansible_python_interpreter": bare_python(tmp_path)},
         }
         before = {
             path: path.read_bytes() for path in web.folder.rglob("*") if path.is_file() and ".run" not in path.parts
@@ -388,6 +395,7 @@ def test_bad_input_has_a_sentence_of_its_own_and_changes_nothing(
             "provider": "nobody",
             "elsewhere": "but the instance has its media in s3://older/family, and what was uploaded since exists only there",
             "truthy": f"{web.media_dir}/{web.tree.id} does not exist",
+            "bare": "The modules need boto3 1.20 or newer (it is not installed)",
         }
         for name, message in told.items():
             print(f"{name}: {message}")

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import _path as path_of_lock
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import path_of_lock
 from ansible_collections.selfhosted.media.tests.chaos.controller import descendants, kill_controller
 from ansible_collections.selfhosted.media.tests.grampsweb import GrampsUnavailable
 from ansible_collections.selfhosted.media.tests.grampsweb.api import served

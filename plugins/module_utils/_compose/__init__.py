@@ -6,3 +6,7 @@
 `nodes` finds where everything stands, `project` what compose makes of it, `values` how a value is written, `splices` which
 text an entry needs, `editing` chooses the place and proves the result, `masking` shows a file without its secrets.
 """
+
+from __future__ import annotations
+
+from ansible_collections.selfhosted.media.plugins.module_utils import _python  # noqa: F401 (first, see there)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.selfhosted.media.plugins.module_utils import _python  # noqa: F401 (first, see there)
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.editing import Edited, edit
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.masking import env_diff, masked, masked_change
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading import expand, parse, read

@@ -47,6 +47,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._gramps.settings 
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed, Runner
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import (
+    check_reached,
     command_of,
     env_files_of,
     files_of,
@@ -99,6 +100,7 @@ def _made(project: Project, names: list[str], compose_file: str) -> Installation
         return command_of(home, project.name, files, env_files_of(home, container))
 
     compose = compose_with(files)
+    check_reached(compose, home, container)
     defined = definition(compose, home).get("services") or {}
     written, env_file = place_of([named] if named else files, names)
     kept, former = (env_file or written) + ".before-s3", {}

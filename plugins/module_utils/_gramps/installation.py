@@ -13,7 +13,8 @@ from ansible_collections.selfhosted.media.plugins.module_utils._errors import Me
 from ansible_collections.selfhosted.media.plugins.module_utils._gramps import docker, systemd
 from ansible_collections.selfhosted.media.plugins.module_utils._gramps.settings import Installation, NoSuchService
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed
-from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import NoAnswer
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import NoAnswer, NoCompose
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.folders import check_open
 
 __all__ = ["Installation", "find"]
 
@@ -27,7 +28,7 @@ def find(
     if kind in ("auto", "docker"):
         try:
             found = docker.find(folder, services, compose_file)
-        except (NoAnswer, NoSuchService) as exc:
+        except (NoAnswer, NoCompose, NoSuchService) as exc:
             problem = exc  # it only matters if there are no units either
     if kind == "systemd" or (kind == "auto" and (found is None or not found.running) and not compose_file):
         try:
@@ -38,6 +39,8 @@ def find(
         return found
     if problem:
         raise problem
+    if folder:
+        check_open(folder)
     if folder and not os.path.isdir(folder):
         raise MediaError(
             f"gramps_web_dir {folder} is not a folder on this host, nor one that a container was made from"

@@ -122,8 +122,6 @@ def matching(projects: Sequence[Project], home: str, wanted: Sequence[str]) -> l
 def all_projects() -> list[Project]:
     found: dict[tuple[str, str], dict[str, Service]] = {}
     for container in containers(()):
-        if label(container, "oneoff") == "True":
-            continue
         labels = container["Config"].get("Labels") or {}
         project = label(container, "project") or str(labels.get("com.docker.stack.namespace", ""))
         services = found.setdefault((label(container, "project.working_dir"), project), {})

@@ -5,3 +5,7 @@
 
 Nothing here imports Ansible.
 """
+
+from __future__ import annotations
+
+from ansible_collections.selfhosted.media.plugins.module_utils import _python  # noqa: F401 (first, see there)

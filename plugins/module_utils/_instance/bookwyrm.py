@@ -106,10 +106,21 @@ class Settings:
         return {name: self.values.get(name, "") for name in SECRET}
 
 
+class ClosedSettings(MediaError):
+    """Settings that this user must not read."""
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
+
+
 def read_settings(folder: str, name: str = ".env") -> Settings:
     """The settings of the instance in a folder. Raises MediaError when there are none."""
     path = os.path.join(folder, name)
-    content = read_file(path)
+    try:
+        content = read_file(path)
+    except MediaError as exc:
+        raise ClosedSettings(str(exc), folder) if "permission denied" in str(exc) else exc from None
     if content is None:
         raise MediaError(f"{path} does not exist; set bookwyrm_dir to the folder of the instance")
     return Settings(path, read(content))

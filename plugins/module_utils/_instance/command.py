@@ -62,6 +62,7 @@ class Runner:
                     stdout=stdout,
                     stderr=stderr,
                     start_new_session=True,
+                    umask=0o022,  # as under systemd: a login's 077 would make static assets that no web server can read
                     **self._identity(),
                 )
             except OSError as exc:

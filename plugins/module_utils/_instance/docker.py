@@ -25,6 +25,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.command
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose import (
     USUAL_FILES,
     Container,
+    check_reached,
     command_of,
     containers,
     env_files_of,
@@ -36,13 +37,17 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.compose
     same,
     variables,
 )
+from ansible_collections.selfhosted.media.plugins.module_utils._instance.folders import check_is_bookwyrm
 
 #: The services that read the media settings, in the order in which they are started. Never the database or Redis.
 SERVICES = ("web", "celery_worker", "celery_beat", "flower")
 
 
-def find(folder: Optional[str]) -> Optional[Installation]:
-    """The compose project that runs BookWyrm, or that lies in the folder without a container yet; None if neither."""
+def find(folder: Optional[str], media_dir: str = "") -> Optional[Installation]:
+    """The compose project that runs BookWyrm, or that lies in the folder without a container yet; None if neither.
+
+    The media folder is asked for unless it is given.
+    """
     if shutil.which("docker") is None:
         return None
     projects = [found for found in _projects() if not folder or same(found[0], folder)]
@@ -54,9 +59,10 @@ def find(folder: Optional[str]) -> Optional[Installation]:
         hint = "set bookwyrm_dir to the folder of one" if not folder else "remove the containers of all but one"
         raise MediaError(f"several compose projects run BookWyrm: {', '.join(names)}; {hint}")
     if projects:
-        return _made(*projects[0])
+        return _made(*projects[0], media_dir)
     home = folder or "/opt/bookwyrm"
     if any(os.path.exists(os.path.join(home, name)) for name in USUAL_FILES):
+        check_is_bookwyrm(home)
         return _not_made_yet(home)
     return None
 
@@ -71,10 +77,11 @@ def _projects() -> list[tuple[str, dict[str, Container]]]:
     return [(home, services) for (home, _project), services in found.items() if "web" in services]
 
 
-def _made(home: str, services: dict[str, Container]) -> Installation:
+def _made(home: str, services: dict[str, Container], media_dir: str) -> Installation:
     """An installation whose containers exist."""
     web, settings, release = services["web"], read_settings(home), read_release(home)
     compose = command_of(home, label(web, "project"), files_of(home, web), env_files_of(home, web))
+    check_reached(compose, home, web)
     present = [name for name in SERVICES if name in services]
     state = [runs(services[name]) for name in present]
     stale = [_is_on_s3(services[name]) != settings.is_true("USE_S3") for name in present]
@@ -82,7 +89,7 @@ def _made(home: str, services: dict[str, Container]) -> Installation:
         home,
         compose,
         release,
-        media_dir=_mounted(web, _inside(web, settings)),
+        media_dir=_media_folder(services, settings, media_dir),
         exports_dir=on_host(os.path.join(_home(web), "exports"), mounts_of(web)),
         running=any(state),
         restart_needed=not all(state) or any(stale),
@@ -148,9 +155,10 @@ def _installation(home: str, compose: list[str], release: Release, **rest: Any) 
     )
 
 
-def _inside(web: Container, settings: Settings) -> str:
-    """MEDIA_ROOT inside the container."""
-    return os.path.normpath(os.path.join(_home(web), settings.values.get("MEDIA_ROOT") or "images"))
+def _inside(service: Container, settings: Settings) -> str:
+    """MEDIA_ROOT inside the container, as it was made; the .env may have changed since."""
+    has = variables(service["Config"].get("Env")).get("MEDIA_ROOT") or settings.values.get("MEDIA_ROOT") or "images"
+    return os.path.normpath(os.path.join(_home(service), has))
 
 
 def _home(web: Container) -> str:
@@ -158,14 +166,26 @@ def _home(web: Container) -> str:
     return str(web["Config"].get("WorkingDir") or "/app")
 
 
-def _mounted(web: Container, destination: str) -> str:
-    """Where on the host the container's media folder lies: a volume's mount point, or a bind mount's source."""
-    outside = on_host(destination, mounts_of(web))
-    if outside is None:
+def _media_folder(services: dict[str, Container], settings: Settings, given: str) -> str:
+    """Where on the host the media lie: a volume's mount point, or a bind mount's source.
+
+    The worker writes media too, such as previews: were only one of two folders copied, the other's files would be lost.
+    """
+    web, worker = (
+        on_host(_inside(services[name], settings), mounts_of(services[name])) if name in services else None
+        for name in ("web", "celery_worker")
+    )
+    if "celery_worker" in services and (web or worker) and not (web and worker and same(web, worker)):
         raise MediaError(
-            f"{destination} of the web container is neither a volume nor a bind mount; set bookwyrm_media_dir"
+            f"web keeps its media in {web or 'its container alone'}, and celery_worker in {worker or 'its container alone'}: which are the media is not"
+            " clear, and the files of one would be lost. Bring them together in one volume or folder, give it to both services in the compose"
+            " file, start them, and run again"
         )
-    return outside
+    if not web and not given:
+        raise MediaError(
+            f"{_inside(services['web'], settings)} of the web container is neither a volume nor a bind mount; set bookwyrm_media_dir"
+        )
+    return given or web or ""
 
 
 def _is_on_s3(service: Container) -> bool:

@@ -37,7 +37,7 @@ def instance_lock(folder: str, what: str, looked: str = "") -> Iterator[None]:
     A process that goes on after its ansible-playbook was killed notices that after a while, by a file that is touched as long
     as somebody looks. Whoever comes meanwhile waits for it: while that file is not touched, it is about to end.
     """
-    path = _path(folder)
+    path = path_of_lock(folder)
     try:
         descriptor = _opened(path)
     except OSError as exc:
@@ -63,7 +63,10 @@ def _opened(path: str) -> int:
     try:
         return os.open(path, os.O_RDWR | flags)
     except FileNotFoundError:
-        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
+        with contextlib.suppress(OSError):  # somebody else's by now
+            os.fchmod(descriptor, 0o644)  # whatever the umask is: another user must be able to lock it too
+        return descriptor
     except PermissionError:
         return os.open(path, os.O_RDONLY | flags)
 
@@ -91,7 +94,8 @@ def _looked(descriptor: int) -> int:
         return 0
 
 
-def _path(folder: str) -> str:
+def path_of_lock(folder: str) -> str:
+    """Which file it is."""
     name = hashlib.sha256(os.path.realpath(folder).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     place = next((path for path in _FOLDERS if os.path.isdir(path) and os.access(path, os.W_OK)), folder)
     return os.path.join(place, f".selfhosted-media-{name}.lock")

@@ -28,6 +28,10 @@ UNITS = ("bookwyrm.service", "bookwyrm-worker.service", "bookwyrm-scheduler.serv
 _PROPERTIES = "Id,LoadState,ActiveState,User,WorkingDirectory,ExecStart,ActiveEnterTimestamp,MainPID"
 
 
+class OtherFolder(MediaError):
+    """The units run in another folder than the one that is meant."""
+
+
 def find(folder: Optional[str]) -> Optional[Installation]:
     """The installation whose units are loaded, or None."""
     if shutil.which("systemctl") is None:
@@ -39,7 +43,7 @@ def find(folder: Optional[str]) -> Optional[Installation]:
     web = units[UNITS[0]]
     home = web.get("WorkingDirectory") or folder or "/opt/bookwyrm"
     if folder and os.path.realpath(folder) != os.path.realpath(home):
-        raise MediaError(f"{UNITS[0]} runs in {home}, not in {folder}; set bookwyrm_dir to {home}")
+        raise OtherFolder(f"{UNITS[0]} runs in {home}, not in {folder}; set bookwyrm_dir to {home}")
     settings, release = read_settings(home), read_release(home)
     started = web.get("ExecStart", "")
     python = _python(started, home)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from importlib.metadata import PackageNotFoundError, version
 
-from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import BOTO3_MINIMUM
+from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import BOTO3_MINIMUM, has_boto3
 
 #: What every boto3 comes with; distributions package them apart.
 PARTS = ("boto3", "botocore", "s3transfer")
 #: What the lowest boto3 asks for.
 _BOTOCORE_MINIMUM = (1, 23)
+#: The lowest boto3, for sentences.
+LOWEST = ".".join(map(str, BOTO3_MINIMUM))
+PACKAGES = "the package python3-boto3 (Debian, Ubuntu, Fedora, EPEL) or py3-boto3 (Alpine)"
 
 
 def installed() -> dict[str, str]:
@@ -28,10 +31,17 @@ def judge(versions: dict[str, str]) -> tuple[str, str, str]:
     if not boto3 or not botocore:
         return "unknown", f"no version of {'botocore' if boto3 else 'boto3'} is told", ""
     if boto3 < BOTO3_MINIMUM or botocore < _BOTOCORE_MINIMUM:
-        lowest = ".".join(str(number) for number in BOTO3_MINIMUM)
-        return "failed", found, f"install boto3 {lowest} or newer, and the botocore that comes with it"
+        return "failed", found, f"install boto3 {LOWEST} or newer, and the botocore that comes with it"
     note, remedy = _fault(boto3, botocore, s3transfer)
     return "ok", f"{found}: {note}" if note else found, remedy
+
+
+def lack() -> str:
+    """What keeps this Python's boto3 from serving, in words that follow on "boto3"; empty if nothing does."""
+    if not has_boto3():
+        return "is not installed"
+    state, found, _remedy = judge(installed())
+    return f"is too old ({found})" if state == "failed" else ""
 
 
 def _fault(boto3: tuple[int, ...], botocore: tuple[int, ...], s3transfer: tuple[int, ...]) -> tuple[str, str]:

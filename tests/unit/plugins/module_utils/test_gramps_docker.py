@@ -355,7 +355,9 @@ def test_services_that_are_named_and_not_there(docker: Docker) -> None:
 
 def test_docker_that_does_not_answer(docker: Docker) -> None:
     (docker.told / "down").touch()
-    with pytest.raises(MediaError, match=r"docker is installed but does not answer: .*Is the docker daemon running"):
+    with pytest.raises(
+        MediaError, match=r"docker is installed but its daemon does not run at .*; start it: systemctl start"
+    ):
         find(None)
 
 
