@@ -19,7 +19,8 @@ shell_scripts() {
     return
   fi
   # The stand-in's systemctl is Python behind a line of shell.
-  git ls-files -coz --exclude-standard | xargs -0 grep -lE '^#!.*(bash|/sh|env sh)$' | grep -v '^tests/standin/systemctl$' | xargs shellcheck
+  git ls-files -coz --exclude-standard | LC_ALL=C xargs -0 awk 'FNR == 1 && /^#!.*(bash|\/sh|env sh)$/ {print FILENAME} {nextfile}' |
+    grep -v '^tests/standin/systemctl$' | xargs shellcheck
 }
 
 check "ruff format" ruff format --check .
