@@ -32,6 +32,9 @@ if [ ! -e "$dir/.ready" ]; then
   loader=$(find "$dir/lib" "$dir/usr/lib" -type f -name 'ld-*.so*' 2>/dev/null | head -n 1)
   libraries=$(echo "$dir"/lib/*-linux-gnu "$dir"/usr/lib/*-linux-gnu | tr ' ' '\n' | grep -v '\*' | paste -s -d :)
   patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$python"
+  # What is not Python's would only lead whoever walks through the checkout into /proc, or nowhere.
+  find "$dir" -mindepth 1 -maxdepth 1 ! -name usr ! -name 'lib*' -exec rm -rf {} +
+  find "$dir" -xtype l -delete
   touch "$dir/.ready"
 fi
 echo "$python"
