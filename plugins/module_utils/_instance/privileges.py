@@ -165,7 +165,8 @@ def _of_units(units: Sequence[str]) -> list[str]:
     try:
         active = [str(unit["Id"]) for unit in show(units, "Id,ActiveState") if unit.get("ActiveState") == "active"]
         if active:
-            command = ["systemctl", "--no-ask-password", "start", *active]
+            # without the units that they want, which may be stopped on purpose
+            command = ["systemctl", "--no-ask-password", "--job-mode=ignore-dependencies", "start", *active]
             Runner("/", timeout=60).run(command, "asking systemd for the right to restart")
     except CommandFailed as exc:
         said = re.search(r"Failed to start \S+: ([^\n]*?)\.?$", str(exc), re.MULTILINE)
