@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Union
 
-#: As ansible.builtin.human_readable has them, so that the report says what the playbook's output says.
-_UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
+from ansible_collections.selfhosted.media.plugins.module_utils._text import measures
+
 _MONTHS = [
     "January",
     "February",
@@ -33,13 +33,8 @@ def number(value: Union[int, float]) -> str:
 
 
 def size(count: float) -> str:
-    """1536 as 1.5 KB."""
-    unit = 0
-    while count >= 999.5 and unit < len(_UNITS) - 1:
-        count /= 1024
-        unit += 1
-    digits = 0 if unit == 0 or count >= 99.95 else 1
-    return f"{count:.{digits}f}\u00a0{_UNITS[unit]}"
+    """1536 as 1.5 kB, as the playbook's output has it."""
+    return measures.size(count).replace(" ", "\u00a0")
 
 
 def duration(seconds: float) -> str:

@@ -287,9 +287,9 @@ def test_the_largest_share_comes_first_and_the_others_last() -> None:
     ("told", "shown"),
     [
         (units.size(0), "0\u00a0bytes"),
-        (units.size(1023), "1.0\u00a0KB"),
-        (units.size(1536), "1.5\u00a0KB"),
-        (units.size(250 * 1024**2), "250\u00a0MB"),
+        (units.size(1023), "1.0\u00a0kB"),
+        (units.size(1536), "1.5\u00a0kB"),
+        (units.size(250e6), "250\u00a0MB"),
         (units.duration(0.01), "under 0.1\u00a0s"),
         (units.duration(9.96), "10\u00a0s"),
         (units.duration(59.7), "1\u00a0min 0\u00a0s"),
