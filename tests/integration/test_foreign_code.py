@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,24 @@ any_errors_fatal = True
 [privilege_escalation]
 become_method = sudo
 """
-ROLES = [{"hosts": "libraries", "roles": ["selfhosted.media.bookwyrm"]}]
+CONNECTION = ("provider", "region", "endpoint_url", "access_key", "secret_key")
+#: A large tree is copied by the hosts that share it, into the bucket and with the headers that the application would use.
+COPIED = {
+    "hosts": "libraries",
+    "vars": {
+        **{f"media_bucket_{name}": f"{{{{ bookwyrm_s3_{name} | default('') }}}}" for name in CONNECTION},
+        **{f"media_copy_s3_{name}": f"{{{{ bookwyrm_s3_{name} | default('') }}}}" for name in CONNECTION},
+        "media_bucket_name": "{{ bookwyrm_s3_bucket }}",
+        "media_bucket_public_prefixes": ["images/", "static/"],
+        "media_copy_s3_bucket": "{{ bookwyrm_s3_bucket }}",
+        "media_copy_s3_prefix": "images/",
+        "media_copy_path": "{{ bookwyrm_dir }}/images",
+        "media_copy_include": ["*/*"],
+        "media_copy_acl": "{{ media_bucket_object_acl | default('', true) }}",
+    },
+    "roles": ["selfhosted.media.media_bucket", "selfhosted.media.media_copy"],
+}
+ROLES = [COPIED, {"hosts": "libraries", "roles": ["selfhosted.media.bookwyrm"]}]
 IMPORTED = {
     "hosts": "libraries",
     "vars": {"bookwyrm_sample": 1},
@@ -150,9 +168,13 @@ def project(moto_server: Server, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_by_its_name_in_a_play(project: Project) -> None:
+    """After the roles of the bucket and of a tree that hosts share, which leave it nothing to copy."""
     run = project.run("ansible-playbook", "site.yml", "--diff", "-v")
     assert (run.code, run.failed) == (0, 0), run.output[-3000:]
     assert run.changed > 0
+    shared = re.search(r"1 host: ([1-9]\d*) files \([^)]*\) copied, 0 there already; its part proven", run.output)
+    assert shared is not None, run.output[-3000:]
+    assert f"0 files copied (0 Bytes), {shared[1]} there already" in run.output
     assert project.site.env["USE_S3"] == "true"
     assert all("/images/" in url for url in project.site.images()) and project.site.images()
 
