@@ -56,7 +56,7 @@ class Example:
         content = self.content
         if isinstance(content, list):
             return "play" if any("hosts" in one for one in content) else "tasks"
-        return "inventory" if any("hosts" in (one or {}) for one in content.values()) else "variables"
+        return "inventory" if any(isinstance(one, dict) and "hosts" in one for one in content.values()) else "variables"
 
 
 def _blocks(path: Path) -> Iterator[Example]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ansible_collections.selfhosted.media.plugins.module_utils import _python  # noqa: F401 (first, see there)
+from ansible_collections.selfhosted.media.plugins.module_utils import _python
+
+#: The lowest Python of a target. To import it is to check it, before anything else of the code is loaded.
+LOWEST_PYTHON = _python.MINIMUM
 
 
 class MediaError(Exception):

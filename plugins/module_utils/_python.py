@@ -26,4 +26,4 @@ def too_old(found: str, path: str) -> str:
 
 if sys.version_info < MINIMUM:
     sys.stdout.write(json.dumps({"failed": True, "msg": too_old(sys.version.split()[0], sys.executable)}))
-    sys.exit(1)
+    raise SystemExit(1)

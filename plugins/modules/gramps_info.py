@@ -108,7 +108,12 @@ gramps:
     user: {description: As whom its units run., type: str, returned: always, sample: gramps}
     commands: {description: Its commands as argument lists., type: dict, returned: always, sample: {stop: [systemctl, stop, grampsweb.service]}}
     health: {description: How it is asked whether it is ready., type: dict, returned: always, sample: {url: "http://127.0.0.1:5000/ready"}}
-    lacks: {description: Sentences on the rights that the module's user lacks of those that O(needs) names., type: list, elements: str, returned: always, sample: []}
+    lacks:
+      description: Sentences on the rights that the module's user lacks of those that O(needs) names.
+      type: list
+      elements: str
+      returned: always
+      sample: []
     remarks: {description: Sentences on what is not known., type: list, elements: str, returned: always, sample: []}
     boto3: {description: Whether the modules' Python on the target has a boto3 that serves., type: bool, returned: always, sample: true}
     boto3_lack: {description: "What keeps it from serving, in words that follow on 'boto3'; empty if nothing does.", type: str, returned: always, sample: ''}

@@ -97,7 +97,12 @@ instance:
     boto3: {description: Whether the modules' Python on the target has a boto3 that serves., type: bool, returned: always, sample: true}
     boto3_lack: {description: "What keeps it from serving, in words that follow on 'boto3'; empty if nothing does.", type: str, returned: always, sample: ''}
     python: {description: The modules' Python on the target., type: str, returned: always, sample: /usr/bin/python3}
-    lacks: {description: Sentences on the rights that the module's user lacks of those that O(needs) names., type: list, elements: str, returned: always, sample: []}
+    lacks:
+      description: Sentences on the rights that the module's user lacks of those that O(needs) names.
+      type: list
+      elements: str
+      returned: always
+      sample: []
     health: {description: How its front page is fetched., type: dict, returned: always, sample: {url: "http://127.0.0.1:8000/"}}
 credentials:
   description: Its S3 keys.

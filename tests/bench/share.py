@@ -96,4 +96,6 @@ def copy_seconds(output: str) -> float:
     told = re.findall(r'"began": ([\d.]+).*?"duration": ([\d.]+)', block[1] if block else "", re.DOTALL)
     if not told:
         raise Failed("the run does not tell how long the copy took")
-    return max(float(began) + float(duration) for began, duration in told) - min(float(began) for began, _ in told)
+    return max(float(began) + float(duration) for began, duration in told) - min(
+        float(began) for began, _duration in told
+    )

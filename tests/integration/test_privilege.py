@@ -78,7 +78,7 @@ def place(ceph: Server) -> Iterator[Place]:
             options: dict[str, Any] = {"user": owner.name, "covers": 2, "thumbnails": 1}
             site = stack.enter_context(standin(home, ceph, bucket, start=False, **options))
             (home / "venv").unlink()
-            libraries = next((STANDIN_VENV / "lib").glob("python3.*")) / "site-packages"
+            (libraries,) = (STANDIN_VENV / "lib").glob("python3.*/site-packages")
             # Redis's library wants it of Python 3.11.0 to 3.11.2, which the environment was not made with.
             (folder / "libraries").mkdir()
             (folder / "libraries" / "async_timeout.py").write_text("from asyncio import timeout\n")

@@ -43,7 +43,10 @@ class SshServer(NamedTuple):
 
 @contextlib.contextmanager
 def ssh_server(address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[SshServer]:
-    """The server, ready for connections; inside is what its command begins with, such as that of a network namespace. Raises ServerUnavailable where there is no OpenSSH."""
+    """The server, ready for connections; inside is what its command begins with, such as that of a network namespace.
+
+    Raises ServerUnavailable where there is no OpenSSH.
+    """
     # sshd wants to be called by its whole path.
     program = shutil.which("sshd", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"]))
     if program is None or not shutil.which("ssh"):
