@@ -26,7 +26,7 @@ timed = @start=$$(date +%s); $(2); code=$$?; echo "== $(1): $$(($$(date +%s) - s
 
 help:
 	@echo 'make demo   move 500 covers of a stand-in instance to an embedded S3 server (stop it: make demo-stop)'
-	@echo 'make test   what CI runs: lint, docs, unit, integration, molecule, the S3 modules with the oldest boto3; CI adds make boto3-old'
+	@echo 'make test   what CI runs: lint, docs, unit, integration, molecule, the S3 modules with the oldest boto3; CI adds make matrix-ends and molecule-containers'
 	@echo 'make lint   ruff, mypy, ansible-lint, ansible-test sanity, documentation; make format mends what ruff can'
 	@echo 'make unit, make integration, make molecule, make boto3-$(firstword $(BOTO3_RELEASES)): the other parts of make test'
 	@echo 'make molecule-containers  both kinds of installation moved on servers with systemd and sshd, in containers; CI does it too'
