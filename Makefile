@@ -115,7 +115,7 @@ chaos: setup
 	CHAOS_KILLS=$${CHAOS_KILLS:-1000} CHAOS_PLAYBOOK_KILLS=$${CHAOS_PLAYBOOK_KILLS:-100} GENERATED_SEEDS=4 pytest --numprocesses=2 --verbose -rP \
 	  tests/unit/plugins/module_utils/test_dotenv_generated.py tests/integration/test_bookwyrm_kills.py tests/integration/test_media_kills.py tests/integration/test_media_chaos.py
 
-# The tests of the providers that make test has, and the sequences at all of them instead of four.
+# The tests of the providers that make test has, and the sequences at all of them instead of two.
 profiles: setup
 	PROFILES=all pytest --numprocesses=2 --verbose -rP tests/integration/test_provider_*.py
 

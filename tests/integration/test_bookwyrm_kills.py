@@ -32,7 +32,7 @@ from ansible_collections.selfhosted.media.tests.playbooks import StandIn, Visito
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 from botocore.exceptions import ClientError
 
-KILLS = int(os.environ.get("CHAOS_PLAYBOOK_KILLS", "8"))
+KILLS = int(os.environ.get("CHAOS_PLAYBOOK_KILLS", "5"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 NAMES = (*WRITTEN, *SECRET)
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gramps Web moves to every provider, each played by its profile, and works there; a second run finds nothing to do.
 
-Four profiles that differ most, or all of them with PROFILES=all (`make profiles`).
+Two profiles that differ most, or all of them with PROFILES=all (`make profiles`).
 """
 
 from __future__ import annotations

@@ -429,12 +429,12 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-#: By policy behind Block Public Access; at a host of its own without ACLs; by policy without CORS rules; by ACL without policies.
-MOST_DIFFERENT = ("aws", "cloudflare_r2", "minio", "scaleway")
+#: At a host of its own without ACLs; by ACL without policies. By policy is what Ceph has in all other tests.
+MOST_DIFFERENT = ("cloudflare_r2", "scaleway")
 
 
 def chosen() -> tuple[str, ...]:
-    """The profiles at which tests play that take long: the four that differ most, or all with PROFILES=all (`make profiles`)."""
+    """The profiles at which tests play that take long: the two that differ most, or all with PROFILES=all (`make profiles`)."""
     return tuple(PROFILES) if os.environ.get("PROFILES") == "all" else MOST_DIFFERENT
 
 
