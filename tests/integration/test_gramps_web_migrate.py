@@ -62,7 +62,7 @@ def test_there_and_back(web: Instance, ceph: Server, bucket_name: str) -> None:
 
     done = web.play("gramps_web_migrate")
     assert done.code == 0, done.output
-    assert done.output.count("\nTASK [") <= 24  # two screens
+    assert done.output.count("\nTASK [") <= 26  # two screens
     api = web.login()
     assert served(api) == before
     page, told = web.report("migrate")
