@@ -63,6 +63,12 @@ def web(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 #: How each playbook runs on the instance, in this order; the instance that bookwyrm_new needs is another one.
 PLAYBOOKS: dict[str, dict[str, Any]] = {
     "bookwyrm_migrate": {},
+    "media_copy": {
+        "media_copy_path": "{{ bookwyrm_dir }}/images",
+        **{f"media_copy_s3_{name}": f"{{{{ bookwyrm_s3_{name} }}}}" for name in ("bucket", "provider", "endpoint_url")},
+        **{f"media_copy_s3_{name}": f"{{{{ bookwyrm_s3_{name} }}}}" for name in ("access_key", "secret_key")},
+        **{"media_copy_s3_prefix": "images/", "media_copy_include": ["*/*"]},
+    },
     "bookwyrm_sync": {},
     "verify": {},
     "bookwyrm_cleanup": {"bookwyrm_cleanup_confirm": "{{ bookwyrm_s3_bucket }}"},
@@ -83,6 +89,7 @@ WRONG: dict[str, dict[str, Any]] = {
         "bookwyrm_dir": "/nonexistent"
     },  # of an instance on its disk it says that there is nothing to do
     "verify": {"bookwyrm_s3_secret_key": "wrong"},
+    "media_copy": {**PLAYBOOKS["media_copy"], "media_copy_s3_secret_key": "wrong"},
     "gramps_web_migrate": {"gramps_web_s3_secret_key": "wrong"},
     "gramps_web_rollback": {"gramps_web_dir": "/nonexistent"},
 }
@@ -100,7 +107,7 @@ def watched(site: Host, server: Server, playbook: str, **variables: Any) -> Outc
     folder = re.escape(str(site.folder))
     intended = re.compile(rf"{folder}-inventory\.json|{folder}/(gramps)?\.env[^/]*")
     with nothing_left(marks, site.folder.parent, intended=intended), processes(marks) as seen:
-        run = site.play(playbook, **variables)
+        run = site.play(playbook, "-e", f"target={site.group}", **variables)
     assert not seen.caught, seen.caught[0]
     strangers = [line for line in seen.holders if "ansible" in line or "AnsiballZ" in line]
     assert not strangers, strangers

