@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: selfhosted.media contributors (@selfhosted-media)
 description:
   - B(Private to the roles of this collection.) Its options and results may change in any release.
-  - Tells whether several hosts see the same folder, without reading what is below it.
+  - Tells whether several hosts see the same folder, by the names in it and by which of its folders are empty.
 extends_documentation_fragment:
   - selfhosted.media.attributes
 attributes:
@@ -43,7 +43,7 @@ entries:
   returned: success
   sample: 12
 digest:
-  description: SHA-256 of their names, the same wherever these are the same.
+  description: SHA-256 of their names and of which folders among them are empty, the same wherever these are the same.
   type: str
   returned: success
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08

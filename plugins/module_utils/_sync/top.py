@@ -22,17 +22,21 @@ class Top(NamedTuple):
 
 
 def top_of(path: bytes) -> Top:
-    """Read the folder itself, nothing below it."""
+    """Read the folder itself, and of each folder in it whether it holds anything: storage may be mounted there as well."""
     try:
         with os.scandir(path) as found:
-            names = sorted(
-                entry.name + (b"/" if entry.is_dir(follow_symlinks=False) else b"")
-                for entry in found
-                if not is_temporary(entry.name)
-            )
+            names = sorted(entry.name + _kind(entry) for entry in found if not is_temporary(entry.name))
     except OSError as exc:
         raise MediaError(
             f"The folder {shown(path)} cannot be read on this host: {exc.strerror}. Mount the storage there, or leave the host out with --limit. "
             "Nothing was changed."
         ) from exc
     return Top(len(names), hashlib.sha256(b"\0".join(names)).hexdigest())
+
+
+def _kind(entry: os.DirEntry[bytes]) -> bytes:
+    """What tells a folder from a file, and one that holds something from an empty one."""
+    if not entry.is_dir(follow_symlinks=False):
+        return b""
+    with os.scandir(entry.path) as inside:
+        return b"/+" if next(inside, None) else b"/"

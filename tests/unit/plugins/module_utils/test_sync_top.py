@@ -25,7 +25,7 @@ def made(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_the_names_at_the_top_count_and_nothing_below_them(tmp_path: Path) -> None:
+def test_the_names_at_the_top_count_and_none_below_them(tmp_path: Path) -> None:
     one, other = made(tmp_path / "one", "covers/a.jpg", "b.txt"), made(tmp_path / "other", "b.txt", "covers/c.jpg")
     assert top_of(os.fsencode(one)) == top_of(os.fsencode(other))
     assert top_of(os.fsencode(one)).entries == 2
@@ -34,6 +34,12 @@ def test_the_names_at_the_top_count_and_nothing_below_them(tmp_path: Path) -> No
 @pytest.mark.parametrize("names", [("covers/a.jpg",), ("covers/a.jpg", "c.txt"), ("covers", "b.txt")])
 def test_another_tree(tmp_path: Path, names: tuple[str, ...]) -> None:
     one, other = made(tmp_path / "one", "covers/a.jpg", "b.txt"), made(tmp_path / "other", *names)
+    assert top_of(os.fsencode(one)).digest != top_of(os.fsencode(other)).digest
+
+
+def test_a_folder_on_which_nothing_is_mounted_is_another_tree(tmp_path: Path) -> None:
+    one, other = made(tmp_path / "one", "covers/a.jpg", "b.txt"), made(tmp_path / "other", "covers/", "b.txt")
+    assert top_of(os.fsencode(one)).entries == top_of(os.fsencode(other)).entries
     assert top_of(os.fsencode(one)).digest != top_of(os.fsencode(other)).digest
 
 
