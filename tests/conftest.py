@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.selfhosted.media.tests.servers import Server, ServerUnavailable
+from ansible_collections.selfhosted.media.tests.servers.sshd import SshServer, ssh_server
 from hypothesis import settings
 
 # What the administrator of this machine has set for AWS must not reach the tests.
@@ -86,6 +87,17 @@ def _or_skip(server: AbstractContextManager[Server]) -> Iterator[Server]:
         except ServerUnavailable as exc:
             pytest.skip(str(exc))
         yield running
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[SshServer]:
+    """A way to this machine as to any other."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(ssh_server())
+        except ServerUnavailable as exc:
+            pytest.skip(str(exc))
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from ansible_collections.selfhosted.media.tests.docker.projects import (
     HERE,
     Docker,
     DockerUnavailable,
-    _run,
+    run_script,
 )
 from ansible_collections.selfhosted.media.tests.playbooks import ROOT
 
@@ -99,8 +99,8 @@ def _wait_for(socket: Path, process: subprocess.Popen[bytes], log: Path) -> None
 def _base(environment: dict[str, str]) -> None:
     requirements = str(ROOT / "tests" / "standin" / "requirements.txt")
     path = os.pathsep.join([environment.pop("PATH", ""), os.environ["PATH"]])
-    _run(str(HERE / "compose-install.sh"), str(CACHE / "compose"), "v2")
-    _run(str(HERE / "base-image.sh"), BASE, requirements, str(CACHE / "base"), PATH=path, **environment)
+    run_script(str(HERE / "compose-install.sh"), str(CACHE / "compose"), "v2")
+    run_script(str(HERE / "base-image.sh"), BASE, requirements, str(CACHE / "base"), PATH=path, **environment)
 
 
 @contextlib.contextmanager
@@ -175,7 +175,7 @@ def podman(folder: Path) -> Iterator[Podman]:
             _wait_for(socket, process, log)
             _base(made.environment(""))
             # by which its socket, unlike its command, looks for an image without a registry
-            _run(
+            run_script(
                 str(folder / "bin" / "docker"),
                 "tag",
                 BASE,

@@ -43,7 +43,7 @@ class Docker:
         return {**chosen, "PATH": str(CACHE / "compose" / compose)}
 
 
-def _run(*words: str, **environment: str) -> str:
+def run_script(*words: str, **environment: str) -> str:
     done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     if done.returncode == 3:  # as the scripts tell that the machine lacks something
         raise DockerUnavailable((done.stderr or done.stdout).strip().splitlines()[-1])
@@ -57,14 +57,14 @@ def docker() -> Iterator[Docker]:
     """A daemon with the base image, and compose; given up in the end."""
     CACHE.mkdir(parents=True, exist_ok=True)
     user = f"{os.getpid()}-{uuid4().hex[:8]}"  # another pytest may use the same daemon
-    host = _run(str(HERE / "docker-up.sh"), str(CACHE), user).removeprefix("DOCKER_HOST=")
+    host = run_script(str(HERE / "docker-up.sh"), str(CACHE), user).removeprefix("DOCKER_HOST=")
     try:
-        _run(str(HERE / "compose-install.sh"), str(CACHE / "compose"))
+        run_script(str(HERE / "compose-install.sh"), str(CACHE / "compose"))
         requirements = str(ROOT / "tests" / "standin" / "requirements.txt")
-        _run(str(HERE / "base-image.sh"), BASE, requirements, str(CACHE / "base"), DOCKER_HOST=host)
-        yield Docker(host, _run(str(HERE / "host-address.sh"), DOCKER_HOST=host))
+        run_script(str(HERE / "base-image.sh"), BASE, requirements, str(CACHE / "base"), DOCKER_HOST=host)
+        yield Docker(host, run_script(str(HERE / "host-address.sh"), DOCKER_HOST=host))
     finally:
-        _run(str(HERE / "docker-down.sh"), str(CACHE), user)
+        run_script(str(HERE / "docker-down.sh"), str(CACHE), user)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.selfhosted.media.tests.playbooks import ROOT, Host, StandIn, fetch, standin
-from ansible_collections.selfhosted.media.tests.servers import Server, ServerUnavailable, free_port
+from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 from ansible_collections.selfhosted.media.tests.servers.sshd import SshServer, ssh_server
 
 #: The site starts as ever, but not on S3.
@@ -76,15 +76,6 @@ def fleet(moto_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
             made.sites[name] = site
             made.marks += [mark for mark in site.marks if mark not in made.marks]
         yield made
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[SshServer]:
-    with contextlib.ExitStack() as stack:
-        try:
-            yield stack.enter_context(ssh_server())
-        except ServerUnavailable as exc:
-            pytest.skip(str(exc))
 
 
 def test_one_that_fails_does_not_stop_the_others(fleet: Fleet, sshd: SshServer) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from uuid import uuid4
 import pytest
 from ansible_collections.selfhosted.media.tests.chaos.controller import descendants
 from ansible_collections.selfhosted.media.tests.playbooks import Host
-from ansible_collections.selfhosted.media.tests.servers import Server, ServerUnavailable
-from ansible_collections.selfhosted.media.tests.servers.sshd import SshServer, ssh_server
+from ansible_collections.selfhosted.media.tests.servers import Server
+from ansible_collections.selfhosted.media.tests.servers.sshd import SshServer
 
 FILES, SIZE = 90, 20_000
 
@@ -72,15 +71,6 @@ def tree(moto_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     }
     copiers = Copiers(folder / "controller", variables, marks=[moto_server.secret_key])
     return Tree(media, moto_server, bucket, copiers)
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[SshServer]:
-    with contextlib.ExitStack() as stack:
-        try:
-            yield stack.enter_context(ssh_server())
-        except ServerUnavailable as exc:
-            pytest.skip(str(exc))
 
 
 @pytest.mark.parametrize("who", ["one", "all", "another"])

@@ -51,16 +51,6 @@ def null() -> Iterator[Server]:
         yield server._replace(access_key=f"key-{uuid4().hex}", secret_key=f"secret-{uuid4().hex}")
 
 
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[SshServer]:
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(ssh_server())
-        except ServerUnavailable as exc:
-            pytest.skip(str(exc))
-        yield server
-
-
 class Book:
     """A playbook of one task, its hosts, and the folder that the target has for temporary files."""
 
