@@ -277,7 +277,7 @@ class Watch:
 
     site: StandIn
     #: seconds between two looks
-    pause: float = 0.05
+    pause: float = 0.1
     #: of each look when it ended, and the status; 0 where nobody answered
     looks: list[tuple[float, int]] = field(default_factory=list)
 

@@ -18,9 +18,11 @@ from pathlib import Path
 
 @dataclass
 class Processes:
-    """What was seen of the processes of this machine while they ran."""
+    """What was seen of the processes of this machine that began meanwhile, while they ran."""
 
     marks: list[bytes]
+    #: those that ran already; to look at them fifty times a second would take a third of a core
+    older: frozenset[str]
     #: command lines that hold a mark
     caught: list[str] = field(default_factory=list)
     #: command lines of processes whose environment holds one
@@ -30,10 +32,9 @@ class Processes:
     def look(self) -> None:
         """Look at all processes."""
         self.looks += 1
-        for process in os.listdir("/proc"):
-            if process.isdigit() and int(process) != os.getpid():
-                with contextlib.suppress(OSError):
-                    self._look_at(process)
+        for process in running() - self.older:
+            with contextlib.suppress(OSError):
+                self._look_at(process)
 
     def _look_at(self, process: str) -> None:
         line = Path(f"/proc/{process}/cmdline").read_bytes()
@@ -45,10 +46,15 @@ class Processes:
             self.holders.add(shown)
 
 
+def running() -> frozenset[str]:
+    """The ids of all processes."""
+    return frozenset(name for name in os.listdir("/proc") if name.isdigit())
+
+
 @contextlib.contextmanager
 def processes(marks: Iterable[str]) -> Iterator[Processes]:
-    """Look at all processes every 20 ms while the block runs."""
-    seen = Processes([mark.encode() for mark in marks])
+    """Look at all processes that the block starts, every 20 ms."""
+    seen = Processes([mark.encode() for mark in marks], running())
     ended = threading.Event()
 
     def watch() -> None:

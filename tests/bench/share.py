@@ -25,7 +25,7 @@ from .workloads import Bench
 #: Of each host's line; the tree keeps one host busy for minutes.
 BITS_PER_SECOND = 8_000_000
 HOSTS = (1, 2, 4, 8)
-_FILES = 12_000
+_FILES = 24_000
 
 
 def shared(bench: Bench) -> None:

@@ -127,6 +127,7 @@ def tasks(folder: Path, bucket: str) -> dict[str, dict[str, Any]]:
             **{"manage_command": ["sh", "-c", "env >&2; exit 3"], "chdir": str(folder)},
             **{"base_url": "{{ url }}", "public_url": "{{ url }}"},
         },
+        "media_look": {"path": str(folder / "{{ 'none' if wrong else 'media' }}")},
         "media_probe": {"url": "{{ url }}/" + f"{bucket}/images/covers/a.jpg", "timeout": "{{ number }}"},
         "report": {
             **{
