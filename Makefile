@@ -85,7 +85,7 @@ unit: setup
 	$(call timed,unit,pytest tests/unit tests/standin)
 
 integration: setup
-	$(call timed,integration,pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25 tests/integration)
+	$(call timed,integration,pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=60 tests/integration)
 
 # Those whose servers are containers need a Docker daemon; the others nothing.
 molecule: setup
