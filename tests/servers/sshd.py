@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -40,6 +41,14 @@ class SshServer(NamedTuple):
     variables: dict[str, Any]
     process: subprocess.Popen[bytes]
 
+    def end_sessions(self) -> None:
+        """End the connections. Without their network namespace they would never hear that the other side has gone."""
+        with contextlib.suppress(OSError):
+            listener = self.process.pid
+            for session in Path(f"/proc/{listener}/task/{listener}/children").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(session), signal.SIGTERM)
+
 
 @contextlib.contextmanager
 def ssh_server(address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[SshServer]:
@@ -61,7 +70,7 @@ def ssh_server(address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterat
         with running([*inside, program, "-D", "-e", "-f", f"{folder}/config"], Path(folder, "log")) as process:
             _wait_for(address, port, process, Path(folder, "log"))
             options = ["StrictHostKeyChecking=no", f"UserKnownHostsFile={folder}/known_hosts", "IdentitiesOnly=yes"]
-            yield SshServer(
+            made = SshServer(
                 {
                     "ansible_connection": "ssh",
                     "ansible_host": address,
@@ -72,6 +81,10 @@ def ssh_server(address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterat
                 },
                 process,
             )
+            try:
+                yield made
+            finally:
+                made.end_sessions()
 
 
 def _wait_for(address: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
