@@ -76,6 +76,8 @@ osd data = {folder}/osd
 osd objectstore = memstore
 memstore device bytes = {store_bytes}
 osd memory target = 1073741824
+# A machine that stands still for longer than a lease lasts, which is 0.8 of this, leaves the only OSD waiting for ever.
+osd heartbeat grace = 3600
 rgw rados pool pg num min = 1
 [client]
 log file = {folder}/log/$name.$pid.log

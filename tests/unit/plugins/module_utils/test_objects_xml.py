@@ -192,10 +192,13 @@ def test_what_is_no_xml(content: bytes) -> None:
     assert parsed(content) is None
 
 
-def test_entities_are_not_expanded_without_end() -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
+def test_entities_are_not_expanded_without_end(encoding: str) -> None:
     lines = "".join(f'<!ENTITY e{number + 1} "{f"&e{number};" * 100}">' for number in range(20))
-    bomb = f'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY e0 "ha">{lines}]><a>&e20;</a>'
-    assert parsed(bomb.encode()) is None
+    bomb = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE a [<!ENTITY e0 "ha">{lines}]><a>&e20;</a>'
+    assert parsed(bomb.encode(encoding)) is None
+    # nor are few of them
+    assert parsed('<!DOCTYPE a [<!ENTITY e0 "ha">]><a>&e0;</a>'.encode(encoding)) is None
 
 
 def test_the_first_text_of_a_name() -> None:
