@@ -32,7 +32,9 @@ class Processes:
     def look(self) -> None:
         """Look at all processes."""
         self.looks += 1
-        for process in running() - self.older:
+        now = running()
+        self.older &= now  # the id of one that has ended may be given to another
+        for process in now - self.older:
             with contextlib.suppress(OSError):
                 self._look_at(process)
 
