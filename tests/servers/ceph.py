@@ -76,7 +76,7 @@ osd data = {folder}/osd
 osd objectstore = memstore
 memstore device bytes = {store_bytes}
 osd memory target = 1073741824
-# A machine that stands still for longer than a lease lasts, which is 0.8 of this, leaves the only OSD waiting for ever.
+# Seen after two minutes without memory: all operations were "waiting for readable" and stayed so. A read lease lasts 0.8 of this.
 osd heartbeat grace = 3600
 rgw rados pool pg num min = 1
 [client]
