@@ -15,7 +15,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, NamedTuple, Optional, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import CommandFailed, Runner
@@ -36,7 +36,7 @@ print(answer.headers.get("Location") or "")
 print(answer.read().decode("utf-8", "replace"))
 """
 #: What docker and both composes say of a container that starts again and again, or has ended.
-_NOT_UP = re.compile(r"received 409|is restarting|is not running|No container found")
+_NOT_UP = re.compile(r"received 409|is restarting|is not running|No container found|cannot exec in a stopped")
 #: Seconds for one answer.
 TIMEOUT = 20
 
@@ -56,6 +56,10 @@ class Page(NamedTuple):
 
 class Unhealthy(MediaError):
     """The application does not answer, or not as it should."""
+
+
+class NotUp(Unhealthy):
+    """The container in which it should answer has ended, or starts again and again."""
 
 
 class Looker(Protocol):
@@ -108,7 +112,7 @@ class ContainerLooker:
             said = re.split(r" ended with -?\d+: ", str(exc), maxsplit=1)[-1]  # without the command, which is long
             last = (said.strip().splitlines() or ["nothing was said"])[-1]
             if _NOT_UP.search(last):
-                raise Unhealthy(f"the web container does not stay up, and its log tells why: {last}") from exc
+                raise NotUp(f"the web container does not stay up, and its log tells why: {last}") from exc
             raise Unhealthy(f"{self.url} does not answer inside the web container: {last}") from exc
         status, _newline, rest = said.partition("\n")
         location, _newline, body = rest.partition("\n")
@@ -156,20 +160,31 @@ def wait_until_healthy(
     Raises Unhealthy with the last thing seen when the time is over, or at once when the service has died for good.
     """
     deadline = time.monotonic() + seconds
+    unanswered: list[Unhealthy] = []
     while True:
-        problem: Optional[str] = None
         try:
             page = looker.look()
             if page.healthy:
                 return page
             problem = f"the front page answers {page.status}"
         except Unhealthy as exc:
-            problem = str(exc)
+            unanswered.append(exc)
+            problem = str(_telling(unanswered))
         if has_died():
             raise Unhealthy(f"{problem}: the service has ended by itself; its log tells why")
         if time.monotonic() > deadline:
             raise Unhealthy(f"{problem}, for {seconds:.0f} s")
         time.sleep(pause)
+
+
+def _telling(unanswered: list[Unhealthy]) -> Unhealthy:
+    """The last thing seen, unless most looks have met a container that is not up.
+
+    Docker starts one that ends again and again; a look at the moment in between (one in twelve on a busy machine) is
+    taken, and ends with it or meets nothing that listens yet.
+    """
+    not_up = [seen for seen in unanswered if isinstance(seen, NotUp)]
+    return not_up[-1] if len(not_up) * 2 > len(unanswered) else unanswered[-1]
 
 
 def _text(data: bytes) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Optional, Union
 
 import pytest
@@ -20,6 +21,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._instance.command
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.health import (
     ContainerLooker,
     HttpLooker,
+    NotUp,
     Page,
     Unhealthy,
     looker_of,
@@ -111,6 +113,33 @@ def test_it_waits_until_it_is_healthy() -> None:
             return answer
 
     assert wait_until_healthy(Looker(), 10, pause=0).body == "ready"
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ([NotUp("restarts"), NotUp("restarts"), Unhealthy("refused")], "restarts, for 0 s"),
+        ([NotUp("starts"), Unhealthy("refused"), Unhealthy("timed out")], "timed out, for 0 s"),
+        ([NotUp("starts"), NotUp("starts"), Page(500, "", "")], "the front page answers 500, for 0 s"),
+    ],
+)
+def test_a_look_between_two_starts_of_a_container_does_not_hide_them(
+    monkeypatch: pytest.MonkeyPatch, seen: list[Union[Unhealthy, Page]], told: str
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(health, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _seconds: None))
+
+    class Looker:
+        def look(self) -> Page:
+            now[0] += 0.1
+            answer = seen[round(now[0] * 10) - 1]
+            if isinstance(answer, Unhealthy):
+                raise answer
+            return answer
+
+    with pytest.raises(Unhealthy) as caught:
+        wait_until_healthy(Looker(), 0.25, pause=0)
+    assert str(caught.value) == told
 
 
 def test_inside_a_container(tmp_path: Path) -> None:
