@@ -22,8 +22,9 @@ from ansible_collections.selfhosted.media.tests.checkout import ansible_test, as
 HOME = Path(sys.prefix) / "sanity"
 
 GET_PIP = """
-import ensurepip, pathlib, runpy, sys
-sys.path.insert(0, str(next(pathlib.Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))))
+import ensurepip, pathlib, runpy, sys, sysconfig
+bundled = sysconfig.get_config_var("WHEEL_PKG_DIR") or pathlib.Path(ensurepip.__file__).parent / "_bundled"
+sys.path.insert(0, str(next(pathlib.Path(bundled).glob("pip-*.whl"))))
 sys.argv[1:] = ["install", *(arg for arg in sys.argv[1:] if arg not in ("--no-setuptools", "--no-wheel"))]
 runpy.run_module("pip.__main__", run_name="__main__", alter_sys=True)
 """
