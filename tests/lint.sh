@@ -23,6 +23,18 @@ shell_scripts() {
     grep -v '^tests/standin/systemctl$' | xargs shellcheck
 }
 
+# The name of its temporary folder gets into the pages that it checks, and one name in 37 ends with the _ of a reference.
+docs_of_plugins() {
+  local lint=(antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .) said
+  said=$("${lint[@]}" 2>&1) && return
+  if grep -q 'Unknown target name: "antsibull-docs-' <<<"$said"; then
+    "${lint[@]}"
+  else
+    echo "$said"
+    return 1
+  fi
+}
+
 check "ruff format" ruff format --check .
 check "ruff" ruff check .
 check "shellcheck" shell_scripts
@@ -30,7 +42,7 @@ check "mypy" mypy
 check "mypy for Python 3.9" mypy --python-version 3.9 --cache-dir .mypy_cache/targets \
   $collection/plugins/modules $collection/plugins/module_utils
 check "ansible-lint" ansible-lint --strict
-check "antsibull-docs" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
+check "antsibull-docs" docs_of_plugins
 check "antsibull-changelog" antsibull-changelog lint
 check "ansible-test sanity" env PYTHONPATH=.venv/collections python -m ansible_collections.selfhosted.media.tests.sanity
 
