@@ -157,7 +157,8 @@ def wait_until_healthy(
 ) -> Page:
     """Look until the page is healthy.
 
-    Raises Unhealthy with the last thing seen when the time is over, or at once when the service has died for good.
+    Raises Unhealthy when the time is over, with the last thing seen or with what most looks have met of a container that
+    is not up, or at once when the service has died for good.
     """
     deadline = time.monotonic() + seconds
     unanswered: list[Unhealthy] = []
