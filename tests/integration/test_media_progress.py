@@ -105,7 +105,11 @@ class Book:
             "tasks": [task, kept],
         }
         (self.folder / "play.yml").write_text(json.dumps([play]))
-        common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "limit": LIMIT}
+        common = {
+            **{"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "limit": LIMIT},
+            # Ansible writes a job to $HOME and looks for it in the home that /etc/passwd has, which may be another one.
+            "ansible_async_dir": str(self.folder / "async"),
+        }
         hosts = {name: {**common, **variables} for name, variables in self.hosts.items()}
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps({"all": {"hosts": hosts}}))

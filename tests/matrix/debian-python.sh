@@ -34,6 +34,8 @@ if [ ! -e "$dir/.ready" ]; then
   patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$python"
   # What is not Python's would only lead whoever walks through the checkout into /proc, or nowhere.
   find "$dir" -mindepth 1 -maxdepth 1 ! -name usr ! -name 'lib*' -exec rm -rf {} +
+  # The release's other commands cannot run here, and must not be found before this machine's.
+  find "$dir/usr/bin" -mindepth 1 ! -name 'python*' -delete
   find "$dir" -xtype l -delete
   touch "$dir/.ready"
 fi
