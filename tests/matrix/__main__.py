@@ -51,9 +51,12 @@ class Row:
         theirs, lacks_theirs = environments.interpreter(self.target)
         if ours is None or theirs is None:
             return {"playbooks": f"not run: {lacks_ours or lacks_theirs}"}
-        controller = environments.controller(ours, self.python, self.core)
-        target = environments.target(theirs, self.target, self.boto3)
-        tested = environments.tested_target(theirs, self.target, self.boto3)
+        try:
+            controller = environments.controller(ours, self.python, self.core)
+            target = environments.target(theirs, self.target, self.boto3)
+            tested = environments.tested_target(theirs, self.target, self.boto3)
+        except subprocess.CalledProcessError:
+            return {"playbooks": "FAILED, an environment could not be made: see above"}
         pytest = (str(controller), "-m", "pytest", "-q", "--numprocesses=2", "--dist=loadfile", *PLAYBOOKS)
         return {
             "playbooks": self._part("playbooks", controller, *pytest, TARGET_PYTHON=str(target)),
