@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._s3 import boto3_release
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.client import Connection, check
+from ansible_collections.selfhosted.media.plugins.module_utils._url_users import url_secrets
 
 #: Options of every S3 module, documented in the fragment selfhosted.media.s3.
 S3_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -31,10 +31,6 @@ S3_ARGUMENTS: dict[str, dict[str, Any]] = {
     "aws_ca_bundle": {"type": "path"},
     "addressing_style": {"type": "str", "default": "auto", "choices": ["auto", "path", "virtual"]},
 }
-
-
-#: Up to the last @ before the path: a password may hold any sign.
-_URL_USER = re.compile(r"://([^/?#\s]+)@")
 
 
 class MediaModule(AnsibleModule):
@@ -64,21 +60,6 @@ class MediaModule(AnsibleModule):
 
     def _hide_url_users(self) -> None:
         self.hide(url_secrets(self.params))
-
-
-def url_secrets(value: Any) -> Iterator[str]:
-    """Users and passwords in the URLs of a value, whatever it is made of."""
-    for user_info in _url_users(value):
-        yield from (word for word in (user_info, user_info.partition(":")[2]) if word)
-
-
-def _url_users(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from _URL_USER.findall(value)
-    elif isinstance(value, dict):
-        yield from (found for item in value.values() for found in _url_users(item))
-    elif isinstance(value, (list, tuple)):
-        yield from (found for item in value for found in _url_users(item))
 
 
 def connection_of(module: AnsibleModule) -> Connection:

@@ -149,8 +149,9 @@ from ansible_collections.selfhosted.media.plugins.module_utils._gramps.instance_
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._gramps.settings import S3, shown
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.privileges import PRIVILEGE_ARGUMENTS, Touched
-from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run, url_secrets
+from ansible_collections.selfhosted.media.plugins.module_utils._module import MediaModule, run
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.boto3_release import lack
+from ansible_collections.selfhosted.media.plugins.module_utils._url_users import url_secrets
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **INSTANCE_ARGUMENTS,

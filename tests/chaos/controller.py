@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ansible_collections.selfhosted.media.tests.processes import descendants
 from ansible_collections.selfhosted.media.tests.servers import Server, running, wait_for_http
 
 FORWARD = """
@@ -44,20 +45,6 @@ def forwarding(port: int, server: Server, log: Path) -> Iterator[subprocess.Pope
     with running(command, log) as process:
         wait_for_http(f"http://127.0.0.1:{port}", process)
         yield process
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below one, as they are now."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-                parents.setdefault(parent, []).append(int(entry.name))
-    found = [pid]
-    for each in found:
-        found += parents.get(each, [])
-    return found
 
 
 def is_detached(pid: int) -> bool:

@@ -25,10 +25,11 @@ from uuid import uuid4
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.bookwyrm import SECRET, WRITTEN
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import path_of_lock
-from ansible_collections.selfhosted.media.tests.chaos.controller import descendants, forwarding, kill_controller
+from ansible_collections.selfhosted.media.tests.chaos.controller import forwarding, kill_controller
 from ansible_collections.selfhosted.media.tests.chaos.engine import md5
 from ansible_collections.selfhosted.media.tests.dotenv_readers import read_by_all
 from ansible_collections.selfhosted.media.tests.playbooks import StandIn, Visitors, in_background, standin
+from ansible_collections.selfhosted.media.tests.processes import descendants
 from ansible_collections.selfhosted.media.tests.servers import Server, free_port
 from botocore.exceptions import ClientError
 

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.lock import path_of_lock
-from ansible_collections.selfhosted.media.tests.chaos.controller import descendants, kill_controller
+from ansible_collections.selfhosted.media.tests.chaos.controller import kill_controller
 from ansible_collections.selfhosted.media.tests.grampsweb import GrampsUnavailable
 from ansible_collections.selfhosted.media.tests.grampsweb.api import served
 from ansible_collections.selfhosted.media.tests.grampsweb.instance import Instance, instance
 from ansible_collections.selfhosted.media.tests.grampsweb.trees import Plan, md5, picture
+from ansible_collections.selfhosted.media.tests.processes import descendants
 from ansible_collections.selfhosted.media.tests.servers import Server
 
 KILLS = int(os.environ.get("CHAOS_GRAMPS_KILLS", "3"))

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from ansible_collections.selfhosted.media.tests.chaos.controller import descendants
 from ansible_collections.selfhosted.media.tests.playbooks import Host
 from ansible_collections.selfhosted.media.tests.servers import Server
 from ansible_collections.selfhosted.media.tests.servers.sshd import SshServer
@@ -105,9 +102,7 @@ def test_a_host_dies_and_the_next_run_repairs_it(tree: Tree, sshd: SshServer) ->
     for line in play.stdout:
         seen.append(line)
         if line.startswith("b: uploading"):
-            for pid in reversed(descendants(sshd.process.pid)):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            sshd.die()
             break
     rest, _nothing = play.communicate(timeout=300)
     output = "".join(seen) + rest

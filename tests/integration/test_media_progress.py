@@ -15,7 +15,6 @@ import os
 import pty
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from ansible_collections.selfhosted.media.tests.chaos.controller import descendants, kill_controller
+from ansible_collections.selfhosted.media.tests.chaos.controller import kill_controller
 from ansible_collections.selfhosted.media.tests.playbooks import ROOT
 from ansible_collections.selfhosted.media.tests.servers import Server, ServerUnavailable
 from ansible_collections.selfhosted.media.tests.servers.null import null_server
@@ -311,9 +310,7 @@ def interrupt(book: Book, way: str, server: SshServer | None) -> None:
     assert book.left() != []
     if way == "unreachable":
         assert server is not None
-        for pid in reversed(descendants(server.process.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        server.die()
         output, _nothing = play.communicate(timeout=120)
         assert re.search(r"books\s.*unreachable=1", output), output
         assert play.returncode == 4

@@ -388,6 +388,11 @@ MISTAKES: list[tuple[Any, str, str]] = [
     (given(public_url="https://media.example.org:x"), "public_domain", "a port that is no number"),
     (given(endpoint_url="http://127.0.0.1:x"), "endpoint", "a port that is no number"),
     (no_scheme, "public_domain", "has no scheme; write https://media.example.org"),
+    (
+        given(public_url="https://me:secret@media.example.org"),
+        "public_domain",
+        "^(?!.*secret).*a user or a password in it.*write https://media.example.org$",
+    ),
     (mixed_content, "public_domain", "mixed content.*serve the bucket by https"),
     (given(provider="garage"), "public_domain", "Garage has no public URL .*give it as public_url"),
     (other_type, "public_read", "Content-Type 'text/html' instead of 'text/plain'"),

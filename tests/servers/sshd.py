@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.selfhosted.media.tests.processes import descendants
+
 from . import ServerUnavailable, free_port, running
 
 CONFIG = """\
@@ -40,6 +42,14 @@ class SshServer(NamedTuple):
     #: the inventory's variables of a host that is reached by it
     variables: dict[str, Any]
     process: subprocess.Popen[bytes]
+
+    def die(self) -> None:
+        """End at once, with every session and what runs in it, as if the machine had gone."""
+        # held first: it would let whoever looks between two of these ends in again, and that session would live on
+        os.kill(self.process.pid, signal.SIGSTOP)
+        for pid in reversed(descendants(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def end_sessions(self) -> None:
         """End the connections. Without their network namespace they would never hear that the other side has gone."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._instance.command import Command, Runner
+from ansible_collections.selfhosted.media.plugins.module_utils._url_users import refuse_user
 
 _MARK = "selfhosted.media:"
 
@@ -65,7 +66,12 @@ def wrong_urls(base_url: str, public_url: str, on_s3: bool, former_url: str = ""
 def refresh(
     runner: Runner, manage: Command, base_url: str, public_url: str, on_s3: bool = True, former_url: str = ""
 ) -> Refreshed:
-    """Delete the fragments that hold URLs of the other side, and point an old release's self connector to this one."""
+    """Delete the fragments that hold URLs of the other side, and point an old release's self connector to this one.
+
+    Raises MediaError for a URL with a user in it: the script stands in the command line, which everybody on the machine can read.
+    """
+    for option, url in (("base_url", base_url), ("public_url", public_url), ("former_url", former_url)):
+        refuse_user(url, option)
     script = (
         _SCRIPT.replace("__WRONG__", repr(wrong_urls(base_url, public_url, on_s3, former_url)))
         .replace("__COVERS__", repr(f"{public_url if on_s3 else base_url}/images/"))

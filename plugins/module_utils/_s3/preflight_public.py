@@ -30,6 +30,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.probe import 
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import Provider
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.reach import proxy_for, trouble_with
+from ansible_collections.selfhosted.media.plugins.module_utils._url_users import refuse_user
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -66,6 +67,11 @@ def look_at_domain(plan: Plan, checklist: Checklist, is_bucket_missing: bool) ->
     if parts.scheme not in ("http", "https") or not parts.netloc:
         remedy = f"write https://{url.split('://')[-1].strip('/')}"
         checklist.add("public_domain", FAILED, f"public_url {url!r} has no scheme", remedy)
+        return False
+    try:
+        refuse_user(url, "public_url")
+    except MediaError as exc:
+        checklist.failed("public_domain", exc)
         return False
     try:
         parts.port  # noqa: B018 (raises)

@@ -19,6 +19,7 @@ from ansible_collections.selfhosted.media.plugins.module_utils._s3.endpoints imp
     region_in,
 )
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.providers import Provider, is_of, provider_for
+from ansible_collections.selfhosted.media.plugins.module_utils._url_users import refuse_user
 
 Release = tuple[int, ...]
 
@@ -58,6 +59,7 @@ def derive(
     if not bucket:
         raise MediaError("the bucket's name is missing")
     given = _set(endpoint_url)
+    refuse_user(given, "endpoint_url")
     check_endpoint(given, bucket)
     if urlsplit(given).path.strip("/") or urlsplit(given).query:
         raise MediaError(f"endpoint_url {given!r} has a path; S3 services have none. Write {plain(given)}")
@@ -105,6 +107,7 @@ def _custom(given: str, endpoint_host: str, bucket: str) -> tuple[str, str]:
     """A custom domain in the form that applications want, and its scheme if it was given with one."""
     scheme, separator, rest = given.partition("://")
     domain = rest if separator else given
+    refuse_user(domain, "custom_domain")
     # With http:// a domain says that it does without TLS; https is what applications take for granted.
     if separator and scheme != "http":
         raise MediaError(

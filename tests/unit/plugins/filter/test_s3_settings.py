@@ -151,6 +151,22 @@ def test_nonsense_is_named(options: dict[str, Any], said: str) -> None:
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "instead"),
+    [
+        ("custom_domain", "me:pass@word@media.example.org/", "media.example.org/"),
+        ("custom_domain", "https://me@media.example.org", "media.example.org"),
+        ("endpoint_url", "https://me:pass@objects.example.org:9/s3", "https://objects.example.org:9/s3"),
+    ],
+)
+def test_a_user_in_what_everybody_can_read(option: str, given: str, instead: str) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        settings(**{**CEPH, option: given})
+    assert str(caught.value).endswith(
+        f"{option} has a user or a password in it, and others can read it; write {instead}"
+    )
+
+
 def test_an_old_release_on_aws_by_object_acl() -> None:
     assert "AWS_DEFAULT_ACL" not in settings(**AWS, release="0.7.5", public_method="acl")
 

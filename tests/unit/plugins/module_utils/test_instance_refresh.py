@@ -73,3 +73,20 @@ def test_the_script_goes_to_manage(tmp_path: Path, line: bool) -> None:
 def test_a_manage_command_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="bookwyrm_manage_command"):
         refresh(Runner(str(tmp_path)), ["echo"], BASE, PUBLIC)
+
+
+@pytest.mark.parametrize("option", ["base_url", "public_url", "former_url"])
+def test_no_user_of_a_url_gets_into_the_command_line(tmp_path: Path, option: str) -> None:
+    urls = {"base_url": BASE, "public_url": PUBLIC, "former_url": "https://old.example"}
+    urls[option] = "https://me:secret@x.example/b"
+    with pytest.raises(MediaError) as raised:
+        refresh(
+            Runner(str(tmp_path)),
+            ["touch", "begun"],
+            urls["base_url"],
+            urls["public_url"],
+            former_url=urls["former_url"],
+        )
+    said = str(raised.value)
+    assert said == f"{option} has a user or a password in it, and others can read it; write https://x.example/b"
+    assert not (tmp_path / "begun").exists()

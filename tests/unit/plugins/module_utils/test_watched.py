@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.selfhosted.media.plugins.module_utils._watched import names
-from ansible_collections.selfhosted.media.tests.chaos.controller import descendants
+from ansible_collections.selfhosted.media.tests.processes import descendants
 
 #: A module: what it does comes after it has gone apart. It leaves a file when it was interrupted, as a lock or a payload is left.
 MODULE = """
