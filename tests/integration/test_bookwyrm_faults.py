@@ -163,7 +163,7 @@ def test_the_controller_is_killed_in_the_middle_of_the_switch(site: StandIn, cep
         assert kill_controller(play) >= 2
         killed = time.time()
         while not (site.folder / ".env.before-s3").exists():
-            assert time.time() < killed + 30
+            assert time.time() < killed + 120
             time.sleep(0.1)
         time.sleep(0.5)
         site.wait()

@@ -393,6 +393,7 @@ MISTAKES: list[tuple[Any, str, str]] = [
         "public_domain",
         "^(?!.*secret).*a user or a password in it.*write https://media.example.org$",
     ),
+    (given(public_url="me:secret@media.example.org"), "public_domain", "^(?!.*secret).*write media.example.org$"),
     (mixed_content, "public_domain", "mixed content.*serve the bucket by https"),
     (given(provider="garage"), "public_domain", "Garage has no public URL .*give it as public_url"),
     (other_type, "public_read", "Content-Type 'text/html' instead of 'text/plain'"),

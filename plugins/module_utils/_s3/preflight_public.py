@@ -64,14 +64,14 @@ def look_at_domain(plan: Plan, checklist: Checklist, is_bucket_missing: bool) ->
     if not url:
         _note_no_url(plan.provider, checklist)
         return False
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        remedy = f"write https://{url.split('://')[-1].strip('/')}"
-        checklist.add("public_domain", FAILED, f"public_url {url!r} has no scheme", remedy)
-        return False
     try:
         refuse_user(url, "public_url")
     except MediaError as exc:
         checklist.failed("public_domain", exc)
+        return False
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        remedy = f"write https://{url.split('://')[-1].strip('/')}"
+        checklist.add("public_domain", FAILED, f"public_url {url!r} has no scheme", remedy)
         return False
     try:
         parts.port  # noqa: B018 (raises)

@@ -75,7 +75,7 @@ def test_every_range_is_worked_on_once_and_the_results_come_back(processes: int)
                 found = []
                 for span in spans:
                     found.append(span)
-                    time.sleep(0.0005)
+                    time.sleep(0.005)  # long enough for each to get some, on a busy machine too
                 return os.getpid(), found, access.address().bucket
         results = share_out(SPANS, Worker(), Access(), {processes})
         assert sorted(span for _pid, found, _bucket in results for span in found) == SPANS
@@ -144,7 +144,7 @@ def test_a_workers_failure_is_raised_and_the_others_end_what_they_are_at(tmp_pat
         else:
             raise AssertionError
         assert none_left()
-        assert 5 <= os.path.getsize(sys.argv[1]) < 20, os.path.getsize(sys.argv[1])
+        assert 5 <= os.path.getsize(sys.argv[1]) < 150, os.path.getsize(sys.argv[1])
         """,
         str(tmp_path / "done"),
     )
