@@ -14,6 +14,7 @@ from typing import BinaryIO, Callable, Optional
 
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.client import ObjectClient
+from ansible_collections.selfhosted.media.plugins.module_utils._objects.retry import TRIES
 from ansible_collections.selfhosted.media.plugins.module_utils._objects.xml import RemoteObject
 from ansible_collections.selfhosted.media.plugins.module_utils._s3.errors import Gone, Unreachable
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.hashing import md5_of_object, new_md5
@@ -23,7 +24,6 @@ from ansible_collections.selfhosted.media.plugins.module_utils._sync.progress im
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.temporary import create
 from ansible_collections.selfhosted.media.plugins.module_utils._sync.walk import is_below
 
-_TRIES = 4
 _FILE_FOR_FOLDER = "a file stands where a folder is needed; one of the two has to be renamed"
 _FOLDER_FOR_FILE = "a folder of this name is on the disk; one of the two has to be renamed"
 
@@ -73,7 +73,7 @@ class Downloader:
         if reason:
             raise MediaError(reason)
         folder, name = self._place(relative)
-        for tries_left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(TRIES)):
             try:
                 self._make_folder(folder)
                 return self._write(remote, folder, name)
