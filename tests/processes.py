@@ -9,15 +9,19 @@ import contextlib
 from pathlib import Path
 
 
+def parent_of(pid: int) -> int:
+    """The process that started one. Raises OSError where it has ended."""
+    return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+
+
 def descendants(pid: int) -> list[int]:
     """A process and those below it, as they are now."""
-    parents: dict[int, list[int]] = {}
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-                parents.setdefault(parent, []).append(int(entry.name))
+                children.setdefault(parent_of(int(entry.name)), []).append(int(entry.name))
     found = [pid]
     for each in found:
-        found += parents.get(each, [])
+        found += children.get(each, [])
     return found

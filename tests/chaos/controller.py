@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.selfhosted.media.tests.processes import descendants
+from ansible_collections.selfhosted.media.tests.processes import descendants, parent_of
 from ansible_collections.selfhosted.media.tests.servers import Server, running, wait_for_http
 
 FORWARD = """
@@ -50,7 +50,7 @@ def forwarding(port: int, server: Server, log: Path) -> Iterator[subprocess.Pope
 def is_detached(pid: int) -> bool:
     """Whether this is the process that changes over, or one below it: those live in sessions that the module started."""
     with contextlib.suppress(OSError):
-        parent = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+        parent = parent_of(pid)
         same = Path(f"/proc/{pid}/cmdline").read_bytes() == Path(f"/proc/{parent}/cmdline").read_bytes()
         return (
             same and os.getsid(pid) == pid and os.getsid(parent) != parent and b"ansible-playbook" not in cmdline(pid)
