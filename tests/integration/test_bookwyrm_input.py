@@ -86,6 +86,12 @@ def test_settings_that_say_too_little_or_something_else(site: StandIn, ceph: Ser
         refused(site, ceph, "sets no DOMAIN")
     with env_of(site, USE_AZURE="true"):
         refused(site, ceph, "USE_AZURE=true", "Azure Blob Storage")
+    site.marks.append("secret-of-mine")
+    try:
+        with env_of(site, AWS_S3_CUSTOM_DOMAIN="me:secret-of-mine@media.example"):
+            refused(site, ceph, "AWS_S3_CUSTOM_DOMAIN has a user or a password in it", "write media.example")
+    finally:
+        site.marks.remove("secret-of-mine")
 
 
 def test_another_folder(site: StandIn, ceph: Server, tmp_path: Path) -> None:

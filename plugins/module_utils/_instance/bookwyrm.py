@@ -14,6 +14,7 @@ from typing import Optional
 from ansible_collections.selfhosted.media.plugins.module_utils._dotenv.reading import read
 from ansible_collections.selfhosted.media.plugins.module_utils._errors import MediaError
 from ansible_collections.selfhosted.media.plugins.module_utils._io import read_file
+from ansible_collections.selfhosted.media.plugins.module_utils._url_users import refuse_user
 
 #: Variables that a change-over writes besides the secret ones.
 WRITTEN = (
@@ -37,6 +38,8 @@ SHOWN = (
     "MEDIA_ROOT",
     "USE_AZURE",
 )
+#: These stand in pages and command lines.
+_PUBLIC = ("DOMAIN", "AWS_S3_CUSTOM_DOMAIN", "AWS_S3_ENDPOINT_URL")
 SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 TRUE = frozenset({"1", "on", "t", "true", "y", "yes", "ok", "enable", "enabled"})
 _VERSION = re.compile(r'^VERSION\s*=\s*["\']([0-9][^"\']*)["\']', re.MULTILINE)
@@ -97,7 +100,9 @@ class Settings:
 
     @property
     def shown(self) -> dict[str, str]:
-        """The settings that are no secrets."""
+        """The settings that are no secrets. Raises MediaError for a user in a URL, which would be one."""
+        for name in _PUBLIC:
+            refuse_user(self.values.get(name, "").strip(), f"{self.path}: {name}")
         return {name: self.values[name] for name in SHOWN if name in self.values}
 
     @property

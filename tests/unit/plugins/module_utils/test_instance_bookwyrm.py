@@ -66,6 +66,21 @@ def test_no_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "instead"),
+    [
+        ("DOMAIN", "me:hidden@books.example", "books.example"),
+        ("AWS_S3_CUSTOM_DOMAIN", "me:hidden@media.example/b", "media.example/b"),
+        ("AWS_S3_ENDPOINT_URL", " https://me:hid@den@s3.example ", "https://s3.example"),
+    ],
+)
+def test_a_user_in_a_url_is_no_setting_to_be_shown(name: str, value: str, instead: str) -> None:
+    with pytest.raises(MediaError) as raised:
+        print(Settings("/srv/.env", {"DOMAIN": "books.example", "MEDIA_ROOT": "a@b", name: value}).shown)
+    assert str(raised.value).startswith(f"/srv/.env: {name} has a user or a password in it")
+    assert str(raised.value).endswith(f"write {instead}")
+
+
+@pytest.mark.parametrize(
     ("name", "number", "compiles", "https"),
     [
         ("0.9.2", (0, 9, 2), True, False),
